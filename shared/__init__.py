@@ -1,0 +1,1 @@
+"""What the receiver and the workers both know: the domain's types, the settings, the tables, the store, the queue."""

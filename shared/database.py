@@ -1,0 +1,120 @@
+"""The database connection: PostgreSQL in production, SQLite by default. One block, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from shared.moment import utc
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite keeps no zone, so it is put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC on the way in; a naive value is a programming error."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the database")
+        value = utc(value)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC on the way out."""
+        return None if value is None else utc(value)
+
+
+class Database:
+    """Sessions on one database. Safe to share between threads; make a new one after a fork."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL."""
+        self.url = url
+        self.engine = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _server(url, pool_size)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded default."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that is committed when the block ends well, and rolled back otherwise.
+
+        On SQLite it takes the write lock at its start: taken later, between a read and a write, it could fail
+        with SQLITE_BUSY whatever the timeout (https://www.sqlite.org/isolation.html).
+        """
+        with Session(self._for_writing(), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Gives every connection back."""
+        self.engine.dispose()
+
+    def _for_writing(self) -> Engine:
+        return self.engine.execution_options(**{_WRITES: True}) if self.is_sqlite else self.engine
+
+
+def insert_unless_there(session: Session, table: type[DeclarativeBase], values: dict[str, Any]) -> bool:
+    """Inserts a row unless a unique key of it is taken; says whether it did. Waits for a rival to commit."""
+    dialect = session.get_bind().dialect.name
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    key = table.__mapper__.primary_key[0]
+    return session.execute(insert(table).values(**values).on_conflict_do_nothing().returning(key)).first() is not None
+
+
+_WRITES = "whydown_writes"
+
+
+def _server(url: str, pool_size: int) -> Engine:
+    # A database that stops answering must become an error within seconds, never a request that hangs.
+    connect_args = {"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=10000"}
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args=connect_args,
+        hide_parameters=True,
+    )
+
+
+def _sqlite(url: str) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

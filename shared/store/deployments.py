@@ -1,0 +1,79 @@
+"""Deploys that somebody told us about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import select
+
+from shared.database import Database, insert_unless_there
+from shared.moment import now, rfc3339
+from shared.tables import DeploymentRow
+
+MOST: Final = 200
+"""Deploys that one investigation is told of, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDeployment:
+    """One deploy event."""
+
+    service: str
+    started_at: datetime
+    version: str | None = None
+    commit: str | None = None
+    environment: str | None = None
+    url: str | None = None
+    actor: str | None = None
+    action: Literal["deployed", "upgraded", "rolledback", "removed"] = "deployed"
+    event_id: str | None = None
+    """The sender's id of the event: the same event twice is one deploy."""
+
+
+def record(database: Database, deployments: Sequence[ReportedDeployment]) -> int:
+    """Commits the events that are new, and says how many were."""
+    moment = now()
+    with database.writing() as session:
+        return sum(
+            insert_unless_there(
+                session, DeploymentRow, {"identity": _identity(event), "received_at": moment, **_kept(event)}
+            )
+            for event in deployments
+        )
+
+
+def between(
+    database: Database, services: Sequence[str], since: datetime, until: datetime
+) -> tuple[ReportedDeployment, ...]:
+    """The deploys of `services` that started in [since, until], newest first."""
+    query = (
+        select(DeploymentRow)
+        .where(DeploymentRow.service.in_(services), DeploymentRow.started_at.between(since, until))
+        .order_by(DeploymentRow.started_at.desc())
+        .limit(MOST)
+    )
+    with database.reading() as session:
+        return tuple(
+            ReportedDeployment(**{name: getattr(row, name) for name in _FIELDS}) for row in session.scalars(query)
+        )
+
+
+_FIELDS: Final = ("service", "started_at", "version", "commit", "environment", "url", "actor", "action")
+
+
+def _kept(event: ReportedDeployment) -> dict[str, object]:
+    values = asdict(event)
+    return {name: values[name] for name in _FIELDS}
+
+
+def _identity(event: ReportedDeployment) -> str:
+    parts = (
+        (event.event_id,)
+        if event.event_id
+        else (event.service, event.version, event.commit, event.environment, event.action, rfc3339(event.started_at))
+    )
+    return hashlib.sha256("\x00".join(part or "" for part in parts).encode()).hexdigest()

@@ -1,0 +1,343 @@
+"""What an attempt finds out, stage by stage. Each function is one transaction: the stage's result, the end of its work
+and the beginning of the next stage's stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy.orm import Session
+
+from shared.database import Database, insert_unless_there
+from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
+from shared.moment import now
+from shared.store.work import Claim, complete, new_work
+from shared.tables import AlertRow, AttemptRow, CoverageRow, FactRow, IncidentRow
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is known of an incident before anything is gathered."""
+
+    incident_id: str
+    service: str
+    entity_ref: str | None
+    title: str
+    severity: str
+    started_at: datetime
+    received_at: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+    brought: BroughtContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptState:
+    """An attempt as far as it has got."""
+
+    number: int
+    scope: dict[str, Any] | None
+    facts: tuple[Fact, ...]
+    coverage: tuple[Coverage, ...]
+    brief: Brief | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What the catalog stage hands on."""
+
+    scope: dict[str, Any]
+    service: str
+    entity_ref: str | None
+    facts: tuple[Fact, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    sources: tuple[str, ...] = ()
+    """Sources to ask."""
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The end of an attempt."""
+
+    diagnosis: Diagnosis
+    analysis: str
+    prompt: list[dict[str, str]] | None = None
+    reply: str | None = None
+    model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    notifiers: tuple[str, ...] = ()
+    """Who is to be told."""
+
+
+def reported(database: Database, incident_id: str) -> Reported:
+    """What the alerts of the incident said. Raises sqlalchemy.exc.NoResultFound."""
+    with database.reading() as session:
+        row = session.get_one(IncidentRow, incident_id)
+        errors = session.scalars(
+            select(AlertRow.errors)
+            .where(AlertRow.incident_id == incident_id, AlertRow.errors.is_not(None))
+            .order_by(AlertRow.received_at)
+            .limit(20)
+        ).all()
+        return Reported(
+            incident_id=row.id,
+            service=row.service,
+            entity_ref=row.entity_ref,
+            title=row.title,
+            severity=row.severity,
+            started_at=row.started_at,
+            received_at=row.received_at,
+            labels=row.labels,
+            annotations=row.annotations,
+            errors=tuple(error for error in errors if error),
+            brought=BroughtContext.model_validate(row.brought) if row.brought else None,
+        )
+
+
+def attempt_state(database: Database, incident_id: str, number: int) -> AttemptState:
+    """Everything gathered so far. Raises sqlalchemy.exc.NoResultFound."""
+    with database.reading() as session:
+        attempt = session.get_one(AttemptRow, (incident_id, number))
+        return AttemptState(
+            number=number,
+            scope=attempt.scope,
+            facts=facts_of(session, incident_id, number),
+            coverage=coverage_of(session, incident_id, number),
+            brief=Brief.model_validate(attempt.brief) if attempt.brief else None,
+        )
+
+
+def begin(database: Database, claim: Claim) -> None:
+    """Marks the attempt as under way."""
+    with database.writing() as session:
+        session.execute(_attempt(claim).where(AttemptRow.started_at.is_(None)).values(started_at=now()))
+        _show(session, claim, status=Status.GATHERING)
+
+
+def resolve(database: Database, claim: Claim, resolution: Resolution) -> tuple[str, ...]:
+    """Stores the scope and opens the work of every source (of the diagnosis, when there is none to ask). Gives the ids
+    of the work to publish. Raises Fenced.
+    """
+    moment = now()
+    with database.writing() as session:
+        complete(session, claim)
+        _add(session, claim, resolution.facts, resolution.coverage)
+        sources = resolution.sources
+        session.execute(_attempt(claim).values(scope=resolution.scope, pending_sources=len(sources)))
+        row = session.get_one(IncidentRow, claim.incident_id)
+        links = {link["url"]: link for link in [*row.links, *(link.wire() for link in resolution.links)]}
+        _show(
+            session,
+            claim,
+            service=resolution.service,
+            entity_ref=resolution.entity_ref,
+            links=list(links.values()),
+        )
+        if not sources:
+            return (_open_diagnosis(session, claim, moment),)
+        key = (claim.incident_id, claim.attempt, "gather")
+        return tuple(new_work(session, *key, source, moment=moment) for source in sources)
+
+
+def gathered(database: Database, claim: Claim, facts: Sequence[Fact], coverage: Coverage) -> tuple[str, ...]:
+    """Stores what one source found. The last source in opens the diagnosis: its work's id is given. Raises Fenced."""
+    with database.writing() as session:
+        # The attempt's row first: whoever stores at the same time waits here, so exactly one sees 0.
+        left = session.execute(
+            _attempt(claim).values(pending_sources=AttemptRow.pending_sources - 1).returning(AttemptRow.pending_sources)
+        ).scalar_one()
+        complete(session, claim)
+        _add(session, claim, facts, (coverage,))
+        _show(session, claim)
+        return (_open_diagnosis(session, claim, now()),) if left == 0 else ()
+
+
+def brief_made(database: Database, incident_id: str, number: int, brief: Brief) -> bool:
+    """Stores a brief unless the attempt is over or has a complete one already; says whether it did."""
+    with database.writing() as session:
+        attempt = session.get(AttemptRow, (incident_id, number), with_for_update=True)
+        if attempt is None or attempt.finished_at or (attempt.brief and attempt.brief.get("complete")):
+            return False
+        moment = now()
+        attempt.brief = brief.wire()
+        attempt.brief_at = attempt.brief_at or moment
+        status = {}
+        if brief.complete:
+            attempt.diagnosing_at = moment
+            status = {"status": Status.DIAGNOSING}
+        _show_row(session, incident_id, **status)
+        return True
+
+
+def without_brief(database: Database, older_than: datetime, limit: int = 50) -> list[tuple[str, int]]:
+    """Attempts (incident, number) that have gathered since before `older_than` and have no brief yet."""
+    query = (
+        select(AttemptRow.incident_id, AttemptRow.number)
+        .where(AttemptRow.finished_at.is_(None), AttemptRow.brief_at.is_(None))
+        .where(AttemptRow.pending_sources > 0, AttemptRow.started_at < older_than)
+        .limit(limit)
+    )
+    with database.reading() as session:
+        return [(incident_id, number) for incident_id, number in session.execute(query)]
+
+
+def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[str, ...]:
+    """Stores the one diagnosis of the attempt and opens its pushes, whose work ids it gives. Raises Fenced."""
+    moment = now()
+    usage = conclusion.usage
+    with database.writing() as session:
+        complete(session, claim)
+        session.execute(
+            _attempt(claim).values(
+                diagnosis=conclusion.diagnosis.wire(),
+                analysis=conclusion.analysis,
+                prompt=conclusion.prompt,
+                reply=conclusion.reply,
+                model=conclusion.model,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cost_usd=usage.cost_usd,
+                calls=usage.calls,
+                finished_at=moment,
+                outcome=Status.DONE,
+            )
+        )
+        _show(session, claim, status=Status.DONE, finished_at=moment)
+        key = (claim.incident_id, claim.attempt, "deliver")
+        return tuple(new_work(session, *key, notifier, moment=moment) for notifier in conclusion.notifiers)
+
+
+def skip(database: Database, claim: Claim, detail: str, closest: Sequence[str], coverage: Sequence[Coverage]) -> None:
+    """Ends the attempt without an investigation, for a reason that the incident tells. Raises Fenced."""
+    _end(database, claim, Status.SKIPPED, detail, closest=list(closest), coverage=coverage)
+
+
+def fail(database: Database, claim: Claim, reason: str) -> None:
+    """Ends the attempt as failed; it can be asked for again. Raises Fenced."""
+    _end(database, claim, Status.FAILED, reason)
+
+
+def delivered(database: Database, claim: Claim, error: str | None = None) -> None:
+    """Closes a push: done, or dead with its error. Raises Fenced."""
+    with database.writing() as session:
+        complete(session, claim, error=error)
+
+
+def callback_url(database: Database, incident_id: str) -> str | None:
+    """Where the caller wants the result pushed."""
+    with database.reading() as session:
+        return session.scalar(select(IncidentRow.callback_url).where(IncidentRow.id == incident_id))
+
+
+def facts_of(session: Session, incident_id: str, number: int) -> tuple[Fact, ...]:
+    """The attempt's facts, in order."""
+    query = (
+        select(FactRow).where(FactRow.incident_id == incident_id, FactRow.attempt == number).order_by(FactRow.number)
+    )
+    return tuple(
+        Fact(
+            id=f"F{row.number}",
+            source=row.source,
+            kind=row.kind,
+            service=row.service,
+            at=row.at,
+            text=row.text,
+            url=row.url,
+            count=row.count,
+            data=row.data,
+        )
+        for row in session.scalars(query)
+    )
+
+
+def coverage_of(session: Session, incident_id: str, number: int) -> tuple[Coverage, ...]:
+    """The attempt's coverage lines, by source."""
+    query = select(CoverageRow).where(CoverageRow.incident_id == incident_id, CoverageRow.attempt == number)
+    return tuple(
+        Coverage.model_validate(row, from_attributes=True)
+        for row in session.scalars(query.order_by(CoverageRow.source))
+    )
+
+
+def _end(
+    database: Database,
+    claim: Claim,
+    status: Status,
+    detail: str,
+    *,
+    closest: Sequence[str] = (),
+    coverage: Sequence[Coverage] = (),
+) -> None:
+    moment = now()
+    with database.writing() as session:
+        complete(session, claim, error=detail if status == Status.FAILED else None)
+        _add(session, claim, (), coverage)
+        session.execute(
+            _attempt(claim)
+            .where(AttemptRow.finished_at.is_(None))
+            .values(finished_at=moment, outcome=status, error=detail if status == Status.FAILED else None)
+        )
+        _show(session, claim, status=status, finished_at=moment, detail=detail, closest=list(closest))
+
+
+def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:
+    session.execute(_attempt(claim).values(gathered_at=moment))
+    return new_work(session, claim.incident_id, claim.attempt, "diagnose", moment=moment)
+
+
+def _add(session: Session, claim: Claim, facts: Sequence[Fact], coverage: Sequence[Coverage]) -> None:
+    if facts:
+        last = session.execute(
+            _attempt(claim).values(fact_count=AttemptRow.fact_count + len(facts)).returning(AttemptRow.fact_count)
+        ).scalar_one()
+        first = last - len(facts) + 1
+        session.add_all(_fact_row(claim, number, fact) for number, fact in enumerate(facts, first))
+    for line in coverage:
+        # A source that was asked again after a crash has one line all the same: the last one.
+        session.execute(
+            delete(CoverageRow).where(
+                CoverageRow.incident_id == claim.incident_id,
+                CoverageRow.attempt == claim.attempt,
+                CoverageRow.source == line.source,
+            )
+        )
+        values = line.model_dump() | {"incident_id": claim.incident_id, "attempt": claim.attempt}
+        insert_unless_there(session, CoverageRow, values)
+
+
+def _fact_row(claim: Claim, number: int, fact: Fact) -> FactRow:
+    return FactRow(
+        incident_id=claim.incident_id,
+        attempt=claim.attempt,
+        number=number,
+        source=fact.source,
+        kind=fact.kind,
+        service=fact.service,
+        at=fact.at,
+        text=fact.text,
+        url=fact.url,
+        count=fact.count,
+        data=fact.data,
+    )
+
+
+def _attempt(claim: Claim) -> Any:
+    return update(AttemptRow).where(AttemptRow.incident_id == claim.incident_id, AttemptRow.number == claim.attempt)
+
+
+def _show(session: Session, claim: Claim, **values: Any) -> None:
+    """Changes what the incident shows, unless a newer attempt has taken its place."""
+    _show_row(session, claim.incident_id, IncidentRow.attempt == claim.attempt, **values)
+
+
+def _show_row(session: Session, incident_id: str, *conditions: Any, **values: Any) -> bool:
+    change = update(IncidentRow).where(IncidentRow.id == incident_id, *conditions)
+    result = session.execute(change.values(revision=IncidentRow.revision + 1, **values))
+    return cast("CursorResult[Any]", result).rowcount == 1

@@ -1,0 +1,404 @@
+"""Taking alerts in: one transaction that leaves the incident, its alerts and the work to be done, or nothing at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared.alert import Alert, AlertGroup, Delivery, Severity
+from shared.database import Database, insert_unless_there
+from shared.incident import BroughtContext, Link, Status
+from shared.moment import now
+from shared.store.work import new_work
+from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
+
+FORGOTTEN: Final = timedelta(hours=24)
+"""An incident that nobody resolved and nothing fired for so long is over: many senders never say "resolved"."""
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=10)
+"""A start further in the future than this is a wrong clock, not a start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManualRequest:
+    """An analysis that somebody asks for by hand."""
+
+    service: str
+    title: str
+    severity: Severity = Severity.UNKNOWN
+    started_at: datetime | None = None
+    entity_ref: str | None = None
+    errors: str | None = None
+    callback_url: str | None = None
+    brought: BroughtContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The caller's key, and what it was sent with."""
+
+    route: str
+    key: str
+    body: bytes
+
+
+class IdempotencyConflict(Exception):
+    """The key was used before with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One incident that an accepted request is about."""
+
+    id: str
+    status: Status
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What was committed."""
+
+    incidents: tuple[Accepted, ...] = ()
+    work: tuple[str, ...] = ()
+    """Ids of work to publish now; what is not published is found by the reconciler."""
+
+
+def accept(database: Database, delivery: Delivery, quiet: timedelta) -> Intake:
+    """Commits a delivery. A firing joins the open incident of its group, also a resolved one that was last seen less
+    than `quiet` ago. Raises sqlalchemy.exc.SQLAlchemyError when nothing could be committed.
+    """
+    for last_try in (False, False, True):
+        try:
+            taken = _taken(database, delivery, quiet)
+            break
+        except IntegrityError:
+            # The same alert came in another group at the same moment: the next look finds its row.
+            if last_try:
+                raise
+    return Intake(
+        incidents=tuple(accepted for intake in taken for accepted in intake.incidents),
+        work=tuple(work for intake in taken for work in intake.work),
+    )
+
+
+def open_manual(database: Database, request: ManualRequest, key: IdempotencyKey | None = None) -> Intake:
+    """Commits a manual analysis, a new incident or the one that `key` made before. Raises IdempotencyConflict."""
+    with database.writing() as session:
+        if key and (used := _used(session, key)):
+            return used
+        moment = now()
+        row = _new_incident(
+            session,
+            moment,
+            sender="analyze" if request.brought is None else "api",
+            service=request.service,
+            entity_ref=request.entity_ref,
+            title=request.title,
+            severity=request.severity,
+            started_at=_believable(request.started_at, moment),
+            callback_url=request.callback_url,
+            brought=request.brought.wire() if request.brought else None,
+        )
+        session.add(_manual_alert(row, request, moment))
+        intake = Intake((Accepted(row.id, Status.QUEUED, new=True),), (_start_attempt(session, row, moment),))
+        if key is None or insert_unless_there(session, IdempotencyRow, _key_values(key, row.id, moment)):
+            return intake
+        session.rollback()
+    # Another request with the same key was committed meanwhile: its incident is the answer.
+    with database.reading() as session:
+        return _used(session, key) or Intake()
+
+
+def investigate_again(database: Database, incident_id: str) -> Intake | None:
+    """Asks for another attempt, unless one is under way. None when there is no such incident."""
+    with database.writing() as session:
+        row = session.get(IncidentRow, incident_id, with_for_update=True)
+        if row is None:
+            return None
+        if not Status(row.status).finished:
+            return Intake((Accepted(row.id, Status(row.status), new=False),))
+        return Intake((Accepted(row.id, Status.QUEUED, new=False),), (_next_attempt(session, row, now()),))
+
+
+def _taken(database: Database, delivery: Delivery, quiet: timedelta) -> list[Intake]:
+    with database.writing() as session:
+        # In one order, so that two deliveries of the same groups cannot wait for each other.
+        groups = sorted(delivery.groups, key=lambda group: (group.key, group.service))
+        return [_Group(session, delivery, group, now(), quiet).take() for group in groups]
+
+
+class _Group:
+    """One alert group of one delivery, inside the delivery's transaction."""
+
+    def __init__(
+        self, session: Session, delivery: Delivery, group: AlertGroup, moment: datetime, quiet: timedelta
+    ) -> None:
+        self.session = session
+        self.delivery = delivery
+        self.group = group
+        self.moment = moment
+        self.quiet = quiet
+        self.open_key = _digest(delivery.sender, group.key, group.service)
+        self.alerts = {self._identity(alert, n): alert for n, alert in enumerate(group.alerts)}
+
+    def take(self) -> Intake:
+        """Commits nothing yet: the caller's transaction does."""
+        row = self._open_incident()  # locks it, so that what is read next stays true
+        known = self._known_alerts()
+        firing = {identity: alert for identity, alert in self.alerts.items() if alert.firing}
+        fresh = {identity: alert for identity, alert in firing.items() if identity not in known}
+        if row is not None and fresh and self._over(row):
+            row.open_key = None
+            self.session.flush()
+            return self._open_new(fresh, previous=row)
+        if row is None and fresh:
+            return self._open_new(fresh, previous=None)
+        if row is None:
+            row = self._resolved_elsewhere()
+        if row is None:
+            return self._repeated(known)
+        return self._join(row, known, fresh)
+
+    def _open_new(self, fresh: dict[str, Alert], previous: IncidentRow | None) -> Intake:
+        alerts = list(fresh.values())
+        row = _new_incident(
+            self.session,
+            self.moment,
+            open_key=self.open_key,
+            sender=self.delivery.sender,
+            service=self.group.service,
+            title=self.group.title,
+            severity=min((alert.severity for alert in alerts), key=lambda severity: severity.rank),
+            started_at=min(_believable(alert.starts_at, self.moment) for alert in alerts),
+            labels=_common([alert.labels for alert in alerts]),
+            annotations=_common([alert.annotations for alert in alerts]),
+            links=[link.wire() for link in _distinct(alerts)],
+            truncated_alerts=self.group.truncated,
+            callback_url=self.delivery.callback_url,
+            previous_id=previous.id if previous else None,
+        )
+        if row is None:  # another delivery opened it between our look and our insert
+            return self.take()
+        self._add_alerts(row, fresh)
+        return Intake((Accepted(row.id, Status.QUEUED, new=True),), (_start_attempt(self.session, row, self.moment),))
+
+    def _join(self, row: IncidentRow, known: dict[str, AlertRow], fresh: dict[str, Alert]) -> Intake:
+        self._count_delivery(known)
+        self._add_alerts(row, fresh)
+        resolved = [alert for alert in self.alerts.values() if not alert.firing]
+        self._mark_resolved(row, resolved)
+        row.last_seen_at = self.moment
+        row.truncated_alerts = self.group.truncated
+        row.callback_url = row.callback_url or self.delivery.callback_url
+        row.revision += 1
+        work: tuple[str, ...] = ()
+        if fresh:
+            row.fire_count += 1
+            row.resolved_at = None
+            worst = min((alert.severity for alert in fresh.values()), key=lambda severity: severity.rank)
+            if worst.rank < Severity(row.severity).rank:
+                row.severity = worst
+            if row.status == Status.CANCELLED:
+                work = (_next_attempt(self.session, row, self.moment),)
+        elif resolved:
+            self._resolve_when_quiet(row, resolved)
+        return Intake((Accepted(row.id, Status(row.status), new=False),), work)
+
+    def _repeated(self, known: dict[str, AlertRow]) -> Intake:
+        """A delivery that was taken in before, of an incident that is over; or a resolved alert never seen firing."""
+        self._count_delivery(known)
+        rows = self.session.scalars(
+            select(IncidentRow).where(IncidentRow.id.in_({seen.incident_id for seen in known.values()}))
+        )
+        return Intake(tuple(Accepted(row.id, Status(row.status), new=False) for row in rows))
+
+    def _identity(self, alert: Alert, position: int) -> str:
+        if alert.starts_at is not None:
+            return _digest(self.delivery.sender, alert.fingerprint, alert.starts_at.isoformat())
+        # No start: each delivery is a firing of its own.
+        return _digest(
+            self.delivery.sender, alert.fingerprint, self.moment.isoformat(), str(position), secrets.token_hex(8)
+        )
+
+    def _known_alerts(self) -> dict[str, AlertRow]:
+        rows = self.session.scalars(select(AlertRow).where(AlertRow.identity.in_(list(self.alerts))))
+        return {row.identity: row for row in rows}
+
+    def _count_delivery(self, known: dict[str, AlertRow]) -> None:
+        again = update(AlertRow).where(AlertRow.identity.in_(list(known)))
+        self.session.execute(again.values(deliveries=AlertRow.deliveries + 1, last_received_at=self.moment))
+
+    def _open_incident(self) -> IncidentRow | None:
+        query = select(IncidentRow).where(IncidentRow.open_key == self.open_key).with_for_update()
+        return self.session.scalars(query).one_or_none()
+
+    def _resolved_elsewhere(self) -> IncidentRow | None:
+        """The open incident of a resolved alert that names its service no longer, as Grafana's legacy `ok`."""
+        resolved = {alert.fingerprint for alert in self.alerts.values() if not alert.firing}
+        query = (
+            select(IncidentRow)
+            .join(AlertRow, AlertRow.incident_id == IncidentRow.id)
+            .where(IncidentRow.sender == self.delivery.sender, IncidentRow.open_key.is_not(None))
+            .where(AlertRow.fingerprint.in_(resolved), AlertRow.firing.is_(True))
+            .order_by(IncidentRow.received_at.desc())
+            .limit(1)
+            .with_for_update(of=IncidentRow)
+        )
+        return self.session.scalars(query).one_or_none()
+
+    def _over(self, row: IncidentRow) -> bool:
+        return row.last_seen_at < self.moment - (self.quiet if row.resolved_at else FORGOTTEN)
+
+    def _add_alerts(self, row: IncidentRow, alerts: dict[str, Alert]) -> None:
+        for identity, alert in alerts.items():
+            self.session.add(_alert_row(row, identity, alert, self.moment))
+        self.session.flush()
+
+    def _mark_resolved(self, row: IncidentRow, resolved: list[Alert]) -> None:
+        ended = {alert.fingerprint: alert.ends_at or self.moment for alert in resolved}
+        query = select(AlertRow).where(AlertRow.incident_id == row.id, AlertRow.fingerprint.in_(list(ended)))
+        for seen in self.session.scalars(query):
+            # An answer that was overtaken by a later firing of the same alert resolves nothing.
+            if seen.firing and not (seen.starts_at and seen.starts_at > ended[seen.fingerprint]):
+                seen.firing = False
+                seen.ends_at = ended[seen.fingerprint]
+
+    def _resolve_when_quiet(self, row: IncidentRow, resolved: list[Alert]) -> None:
+        self.session.flush()
+        still = select(AlertRow.identity).where(AlertRow.incident_id == row.id, AlertRow.firing.is_(True)).limit(1)
+        if row.resolved_at is not None or self.session.scalars(still).first() is not None:
+            return
+        row.resolved_at = max((alert.ends_at or self.moment for alert in resolved), default=self.moment)
+        if row.status == Status.QUEUED:
+            _cancel(self.session, row, self.moment)
+
+
+def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
+    """Work that has not begun on a trouble that is over is pointless."""
+    pending = update(WorkRow).where(
+        WorkRow.incident_id == row.id, WorkRow.attempt == row.attempt, WorkRow.state == "pending"
+    )
+    cancelled = session.execute(pending.values(state="cancelled", finished_at=moment).returning(WorkRow.id)).all()
+    if not cancelled:
+        return
+    row.status = Status.CANCELLED
+    row.finished_at = moment
+    row.detail = "resolved before the investigation began"
+    attempt = session.get_one(AttemptRow, (row.id, row.attempt))
+    attempt.finished_at = moment
+    attempt.outcome = Status.CANCELLED
+
+
+def _start_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
+    session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment))
+    session.flush()
+    return new_work(session, row.id, row.attempt, "investigate", moment=moment)
+
+
+def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
+    row.attempt += 1
+    row.status = Status.QUEUED
+    row.finished_at = None
+    row.detail = None
+    row.closest = []
+    row.revision += 1
+    session.flush()
+    return _start_attempt(session, row, moment)
+
+
+def _new_incident(session: Session, moment: datetime, **values: Any) -> Any:
+    """The new row, or None when its open_key is taken."""
+    defaults: dict[str, Any] = {
+        "id": base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower(),
+        "status": Status.QUEUED,
+        "revision": 1,
+        "attempt": 1,
+        "fire_count": 1,
+        "truncated_alerts": 0,
+        "received_at": moment,
+        "last_seen_at": moment,
+        "labels": {},
+        "annotations": {},
+        "links": [],
+        "closest": [],
+    }
+    row = defaults | values
+    if not insert_unless_there(session, IncidentRow, row):
+        return None
+    return session.get_one(IncidentRow, row["id"])
+
+
+def _alert_row(row: IncidentRow, identity: str, alert: Alert, moment: datetime) -> AlertRow:
+    kept = asdict(alert)
+    return AlertRow(
+        identity=identity,
+        incident_id=row.id,
+        received_at=moment,
+        last_received_at=moment,
+        **{name: kept[name] for name in _KEPT},
+    )
+
+
+_KEPT: Final = (
+    "fingerprint", "firing", "title", "severity", "starts_at", "ends_at", "labels", "annotations", "errors",
+)  # fmt: skip
+
+
+def _manual_alert(row: IncidentRow, request: ManualRequest, moment: datetime) -> AlertRow:
+    alert = Alert(
+        fingerprint=row.id,
+        firing=True,
+        title=request.title,
+        service=request.service,
+        severity=request.severity,
+        starts_at=request.started_at,
+        errors=request.errors,
+    )
+    return _alert_row(row, _digest(row.id), alert, moment)
+
+
+def _used(session: Session, key: IdempotencyKey) -> Intake | None:
+    row = session.get(IdempotencyRow, _digest(key.route, key.key))
+    if row is None:
+        return None
+    if row.body_digest != hashlib.sha256(key.body).hexdigest():
+        raise IdempotencyConflict
+    incident = session.get_one(IncidentRow, row.incident_id)
+    return Intake((Accepted(incident.id, Status(incident.status), new=False),))
+
+
+def _key_values(key: IdempotencyKey, incident_id: str, moment: datetime) -> dict[str, Any]:
+    return {
+        "key": _digest(key.route, key.key),
+        "body_digest": hashlib.sha256(key.body).hexdigest(),
+        "incident_id": incident_id,
+        "created_at": moment,
+    }
+
+
+def _believable(start: datetime | None, moment: datetime) -> datetime:
+    return moment if start is None or start > moment + CLOCK_TOLERANCE else start
+
+
+def _common(dicts: list[dict[str, str]]) -> dict[str, str]:
+    first, *others = dicts
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
+def _distinct(alerts: list[Alert]) -> list[Link]:
+    links = {link.url: link for alert in alerts for link in alert.links}
+    return list(links.values())[:20]
+
+
+def _digest(*parts: str) -> str:
+    """Of the parts and their bounds: ("a", "bc") differs from ("ab", "c")."""
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,193 @@
+"""Handing out work: rows that are claimed by a lease, renewed by a heartbeat, and found again when their holder died.
+
+The row is the promise and the queue only says where to look, so a message may be lost, doubled or late. The owner of a
+claim is its fencing token: whoever lost the lease can store nothing any more.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Update, and_, case, or_, select, update
+from sqlalchemy.orm import Session
+
+from shared.database import Database, insert_unless_there
+from shared.moment import now
+from shared.tables import WorkRow
+
+LEASE: Final = timedelta(seconds=60)
+"""How long a claim holds without a heartbeat."""
+
+HEARTBEAT_SECONDS: Final = 15.0
+
+UNPUBLISHED: Final = timedelta(seconds=10)
+"""How long new work may wait for its message before it is published again."""
+
+REPUBLISH: Final = timedelta(seconds=30)
+"""How long published work may wait in the queue before it is published once more; doubled messages are harmless."""
+
+MAX_TRIES: Final = 3
+"""A piece of work that killed or failed its worker so often is set aside."""
+
+MAX_PUSHES: Final = 8
+"""A push that its destination did not take so often is dead: docs/decisions/0002-task-graph.md has the schedule."""
+
+SWEEP: Final = 500
+"""Rows that one sweep takes up: the next sweep comes in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do a piece of work, for as long as the lease holds."""
+
+    work_id: str
+    incident_id: str
+    attempt: int
+    kind: str
+    subject: str
+    owner: str
+    tries: int
+    """How often it was claimed, this time included."""
+
+
+class Fenced(Exception):
+    """The lease was lost and somebody else may have done the work: what was found must be thrown away."""
+
+
+def new_work(
+    session: Session, incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime
+) -> str:
+    """Adds a piece of work unless it is there, and gives its id."""
+    work_id = ".".join(filter(None, (incident_id, str(attempt), kind, subject)))
+    values = {
+        "id": work_id,
+        "incident_id": incident_id,
+        "attempt": attempt,
+        "kind": kind,
+        "subject": subject,
+        "state": "pending",
+        "due_at": moment + UNPUBLISHED,
+        "tries": 0,
+        "created_at": moment,
+    }
+    insert_unless_there(session, WorkRow, values)
+    return work_id
+
+
+def claim(database: Database, work_id: str, within: timedelta | None = None) -> Claim | None:
+    """The claim on a piece of work, or None when it is done, cancelled, or in somebody else's hands.
+
+    `within` is the time after which others stop waiting for the result.
+    """
+    moment = now()
+    owner = secrets.token_hex(8)
+    free = or_(WorkRow.state == "pending", and_(WorkRow.state == "running", WorkRow.due_at < moment))
+    take = (
+        update(WorkRow)
+        .where(WorkRow.id == work_id, free, WorkRow.tries < _most_tries())
+        .values(
+            state="running",
+            owner=owner,
+            due_at=moment + LEASE,
+            deadline_at=moment + within if within else None,
+            tries=WorkRow.tries + 1,
+        )
+        .returning(WorkRow.incident_id, WorkRow.attempt, WorkRow.kind, WorkRow.subject, WorkRow.tries)
+    )
+    with database.writing() as session:
+        row = session.execute(take).one_or_none()
+    return None if row is None else Claim(work_id, row[0], row[1], row[2], row[3], owner, row[4])
+
+
+def complete(session: Session, claim: Claim, error: str | None = None) -> None:
+    """Marks the work done, inside the transaction that stores its result. Raises Fenced when the lease was lost."""
+    done = (
+        update(WorkRow)
+        .where(WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner)
+        .values(state="done", owner=None, error=error, finished_at=now())
+    )
+    if _count(session, done) == 0:
+        raise Fenced(claim.work_id)
+
+
+def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
+    """Gives the work up, to be taken up again after `delay`. `counts` is False when nothing was wrong with the work
+    itself (a stop in the middle), so that the try is not held against it.
+    """
+    back = (
+        update(WorkRow)
+        .where(WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner)
+        .values(
+            state="pending",
+            owner=None,
+            due_at=now() + delay,
+            error=error,
+            tries=WorkRow.tries if counts else WorkRow.tries - 1,
+        )
+    )
+    with database.writing() as session:
+        session.execute(back)
+
+
+def renew(database: Database, claims: Sequence[Claim]) -> None:
+    """The heartbeat: the leases of `claims` hold for another LEASE."""
+    with database.writing() as session:
+        for held in claims:
+            session.execute(
+                update(WorkRow)
+                .where(WorkRow.id == held.work_id, WorkRow.owner == held.owner, WorkRow.state == "running")
+                .values(due_at=now() + LEASE)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """What a sweep found."""
+
+    publish: tuple[str, ...]
+    """Work to tell the workers about once more."""
+    exhausted: tuple[Claim, ...]
+    """Work whose tries are used up, claimed for the sweeper so that it can be closed with a reason."""
+    overdue: tuple[Claim, ...]
+    """Work whose deadline has passed, claimed likewise: nobody waits for its result any longer."""
+
+
+def sweep(database: Database) -> Stranded:
+    """Finds what fell by the wayside. Many may sweep at once: every row is taken by compare-and-set."""
+    moment = now()
+    with database.writing() as session:
+        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.due_at < moment)
+        publish, exhausted = [], []
+        for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
+            if row.tries >= (MAX_PUSHES if row.kind == "deliver" else MAX_TRIES):
+                exhausted.append(_take_over(session, row))
+            elif _count(session, _still(row).values(state="pending", owner=None, due_at=moment + REPUBLISH)):
+                publish.append(row.id)
+        late = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.deadline_at < moment)
+        overdue = [_take_over(session, row) for row in session.scalars(late.limit(SWEEP))]
+    return Stranded(
+        tuple(publish), tuple(filter(None, exhausted)), tuple(claim for claim in overdue if claim is not None)
+    )
+
+
+def _most_tries() -> ColumnElement[int]:
+    return case((WorkRow.kind == "deliver", MAX_PUSHES), else_=MAX_TRIES)
+
+
+def _take_over(session: Session, row: WorkRow) -> Claim | None:
+    owner = secrets.token_hex(8)
+    if not _count(session, _still(row).values(state="running", owner=owner, due_at=now() + LEASE)):
+        return None
+    return Claim(row.id, row.incident_id, row.attempt, row.kind, row.subject, owner, row.tries)
+
+
+def _still(row: WorkRow) -> Update:
+    return update(WorkRow).where(WorkRow.id == row.id, WorkRow.state == row.state, WorkRow.due_at == row.due_at)
+
+
+def _count(session: Session, statement: Update) -> int:
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount

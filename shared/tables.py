@@ -1,0 +1,217 @@
+"""The tables. What each row promises stands beside it; the migrations in `migrations/` build the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.database import UtcDateTime
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """What every table has in common."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json}  # noqa: RUF012
+
+
+class IncidentRow(Base):
+    """One trouble of one service. Its row is committed before any 202 that names it."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index("ix_incidents_received", "received_at", "id"),
+        Index("ix_incidents_service", "service", "received_at"),
+        Index("ix_incidents_status", "status", "received_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    open_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """Equal for alerts that are the same trouble; held by the one incident that new firings may still join."""
+    status: Mapped[str] = mapped_column(String(16))
+    revision: Mapped[int] = mapped_column(Integer, default=1)
+    """Grows with every visible change: the ETag."""
+    service: Mapped[str] = mapped_column(String(128))
+    entity_ref: Mapped[str | None] = mapped_column(String(256))
+    title: Mapped[str] = mapped_column(String(512))
+    severity: Mapped[str] = mapped_column(String(16))
+    sender: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    fire_count: Mapped[int] = mapped_column(Integer, default=1)
+    truncated_alerts: Mapped[int] = mapped_column(Integer, default=0)
+    labels: Mapped[dict[str, Any]]
+    annotations: Mapped[dict[str, Any]]
+    links: Mapped[list[Any]]
+    detail: Mapped[str | None] = mapped_column(Text)
+    closest: Mapped[list[Any]]
+    previous_id: Mapped[str | None] = mapped_column(String(40))
+    callback_url: Mapped[str | None] = mapped_column(Text)
+    brought: Mapped[dict[str, Any] | None]
+    """The context that the caller of /api/incident/analyze brought along: then nothing is gathered."""
+    attempt: Mapped[int] = mapped_column(Integer, default=1)
+    """The number of the current attempt."""
+
+
+class AlertRow(Base):
+    """One firing of one alert, however often it was delivered."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (Index("ix_alerts_incident", "incident_id"),)
+
+    identity: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Hash of sender, fingerprint and start: a second delivery of the same firing finds this row."""
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    fingerprint: Mapped[str] = mapped_column(String(256))
+    firing: Mapped[bool]
+    title: Mapped[str] = mapped_column(String(512))
+    severity: Mapped[str] = mapped_column(String(16))
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime]
+    deliveries: Mapped[int] = mapped_column(Integer, default=1)
+    labels: Mapped[dict[str, Any]]
+    annotations: Mapped[dict[str, Any]]
+    errors: Mapped[str | None] = mapped_column(Text)
+
+
+class AttemptRow(Base):
+    """One run of the investigation of one incident, with at most one diagnosis: its primary key sees to that."""
+
+    __tablename__ = "attempts"
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    gathered_at: Mapped[datetime | None]
+    brief_at: Mapped[datetime | None]
+    """When the first brief was stored."""
+    diagnosing_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    scope: Mapped[dict[str, Any] | None]
+    """Whom to look at and when, once the catalog has answered."""
+    pending_sources: Mapped[int | None] = mapped_column(Integer)
+    """Sources still out. The one that brings it to 0 starts the next stage."""
+    fact_count: Mapped[int] = mapped_column(Integer, default=0)
+    """The last number that a fact was given."""
+    brief: Mapped[dict[str, Any] | None]
+    diagnosis: Mapped[dict[str, Any] | None]
+    analysis: Mapped[str | None] = mapped_column(Text)
+    prompt: Mapped[list[Any] | None]
+    """The messages that were sent to the model."""
+    reply: Mapped[str | None] = mapped_column(Text)
+    """The model's raw reply."""
+    model: Mapped[str | None] = mapped_column(String(128))
+    input_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    cached_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    cost_usd: Mapped[float | None] = mapped_column(Float)
+    calls: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class FactRow(Base):
+    """One gathered fact of one attempt."""
+
+    __tablename__ = "facts"
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """The n of `F<n>`, in the order of arrival."""
+    source: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(32))
+    service: Mapped[str | None] = mapped_column(String(128))
+    at: Mapped[datetime | None]
+    text: Mapped[str] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(Text)
+    count: Mapped[int | None] = mapped_column(Integer)
+    data: Mapped[dict[str, Any]]
+
+
+class CoverageRow(Base):
+    """What came of asking one source in one attempt."""
+
+    __tablename__ = "coverage"
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16))
+    millis: Mapped[int | None] = mapped_column(Integer)
+    items: Mapped[int] = mapped_column(Integer, default=0)
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+class WorkRow(Base):
+    """A piece of work that somebody must do. The row is the promise; the queue only says where to look.
+
+    pending -> running -> done; running -> pending again when its lease expires or it asks for another try;
+    -> failed when its tries are used up; -> cancelled when it became pointless.
+    """
+
+    __tablename__ = "work"
+    __table_args__ = (
+        Index("ix_work_due", "state", "due_at"),
+        Index("ix_work_attempt", "incident_id", "attempt"),
+    )
+
+    id: Mapped[str] = mapped_column(String(160), primary_key=True)
+    """`<incident>.<attempt>.<kind>[.<subject>]`: made twice, it is still one row."""
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(64), default="")
+    state: Mapped[str] = mapped_column(String(12), default="pending")
+    due_at: Mapped[datetime]
+    """Pending: publish it again when this has passed. Running: the lease; who holds it renews it."""
+    deadline_at: Mapped[datetime | None]
+    """When others stop waiting for it, whatever it does."""
+    owner: Mapped[str | None] = mapped_column(String(64))
+    """The fencing token of the claim in force."""
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class DeploymentRow(Base):
+    """A deploy that somebody told us about by POST /deployments."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (Index("ix_deployments_service", "service", "started_at"),)
+
+    identity: Mapped[str] = mapped_column(String(64), primary_key=True)
+    service: Mapped[str] = mapped_column(String(128))
+    version: Mapped[str | None] = mapped_column(String(256))
+    commit: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    environment: Mapped[str | None] = mapped_column(String(128))
+    url: Mapped[str | None] = mapped_column(Text)
+    actor: Mapped[str | None] = mapped_column(String(256))
+    action: Mapped[str] = mapped_column(String(16), default="deployed")
+    """`deployed`, `upgraded`, `rolledback` or `removed`."""
+
+
+class IdempotencyRow(Base):
+    """An Idempotency-Key that was used, and what it made."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Hash of route and key."""
+    body_digest: Mapped[str] = mapped_column(String(64))
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]

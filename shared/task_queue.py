@@ -1,0 +1,104 @@
+"""The queue: how work travels. A message holds the id of a row of work only; losing it costs time, never work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis, RedisError
+
+from shared.settings import Storage
+
+QUEUE: Final = "whydown"
+TASKS: Final = {kind: f"whydown.{kind}" for kind in ("investigate", "gather", "diagnose", "deliver")}
+RECONCILE: Final = "whydown.reconcile"
+RECONCILE_SECONDS: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+# A Redis that accepts connections and never answers would block a publisher for ever without these.
+_TRANSPORT: Final = {
+    "visibility_timeout": 3600,
+    "max_connections": 1000,
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+}
+
+
+def make_celery(storage: Storage) -> Celery:
+    """The Celery application on the configured broker; why it is set so: docs/decisions/0002-task-graph.md."""
+    app = Celery("whydown", include=["worker.tasks"])
+    app.conf.update(
+        broker_url=storage.resolved_redis_url(),
+        broker_transport_options=_TRANSPORT,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_default_queue=QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_track_started=True,
+        task_send_sent_event=True,
+        worker_send_task_events=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
+        accept_content=["json"],
+        task_serializer="json",
+        enable_utc=True,
+        beat_schedule={
+            "reconcile": {
+                "task": RECONCILE,
+                "schedule": RECONCILE_SECONDS,
+                # Nobody needs a heap of overdue ones when workers come back.
+                "options": {"expires": RECONCILE_SECONDS * 2},
+            }
+        },
+    )
+    return app
+
+
+celery_app = make_celery(Storage.read())
+
+
+def publish(work_ids: Sequence[str]) -> None:
+    """Tells the workers about rows of work. Bounded in time and never raises: the reconciler publishes again what was
+    not taken up.
+    """
+    try:
+        with celery_app.producer_or_acquire() as producer:
+            for work_id in work_ids:
+                # The task's id is the work's: an operator finds it in Flower by the incident's id.
+                celery_app.send_task(TASKS[kind_of(work_id)], args=[work_id], task_id=work_id, producer=producer)
+    except (OperationalError, RedisError, OSError) as failure:
+        _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
+
+
+def kind_of(work_id: str) -> str:
+    """The kind of work that an id names: `<incident>.<attempt>.<kind>[.<subject>]`."""
+    return work_id.split(".", 3)[2]
+
+
+def ping(timeout: float) -> None:
+    """Returns when the broker answers. Raises redis.RedisError or OSError when it does not within `timeout` seconds."""
+    _client(timeout).ping()
+
+
+def depth() -> int:
+    """How many messages wait. Raises redis.RedisError."""
+    return int(_client(2.0).llen(QUEUE))
+
+
+@cache
+def _client(timeout: float) -> Redis:
+    url = str(celery_app.conf.broker_url).replace("redis+socket://", "unix://")
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)

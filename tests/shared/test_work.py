@@ -1,0 +1,127 @@
+"""Leases, fencing and the sweep, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from shared.database import Database
+from shared.incident import Coverage, CoverageStatus, Fact, Status
+from shared.moment import now
+from shared.store import findings, intake, reading, work
+from shared.store.findings import Resolution
+from shared.store.intake import ManualRequest
+from shared.store.work import Claim, Fenced
+from shared.tables import WorkRow
+
+
+@pytest.fixture
+def opened(database: Database) -> str:
+    """The id of the first work of a new incident."""
+    return intake.open_manual(database, ManualRequest(service="checkout", title="t")).work[0]
+
+
+def test_one_of_many_claims_wins(database: Database, opened: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: work.claim(database, opened), range(16)))
+    assert len([claim for claim in claims if claim]) == 1
+
+
+def test_a_lost_lease_is_taken_over_and_the_late_owner_is_fenced(database: Database, opened: str) -> None:
+    late = _claimed(database, opened)
+    _overdue(database)
+    taken = _claimed(database, opened)
+    assert taken.tries == 2
+    findings.skip(database, taken, "not in catalog", (), ())
+    with pytest.raises(Fenced):
+        findings.fail(database, late, "too late")
+    document = reading.incident(database, taken.incident_id)
+    assert document is not None
+    assert document.status is Status.SKIPPED
+
+
+def test_a_heartbeat_keeps_the_lease(database: Database, opened: str) -> None:
+    held = _claimed(database, opened)
+    _overdue(database)
+    work.renew(database, [held])
+    assert work.claim(database, opened) is None
+
+
+def test_the_sweep_finds_what_was_never_published_and_what_died(database: Database, opened: str) -> None:
+    assert work.sweep(database).publish == (), "not due yet"
+    _overdue(database)
+    assert work.sweep(database).publish == (opened,), "never published"
+    assert work.sweep(database).publish == (), "just published"
+    _claimed(database, opened)
+    _overdue(database)
+    assert work.sweep(database).publish == (opened,), "its worker died"
+    assert _claimed(database, opened).tries == 2
+
+
+def test_poison_is_set_aside_after_its_tries(database: Database, opened: str) -> None:
+    for _ in range(work.MAX_TRIES):
+        _claimed(database, opened)
+        _overdue(database)
+    assert work.claim(database, opened) is None
+    found = work.sweep(database)
+    assert (found.publish, [claim.work_id for claim in found.exhausted]) == ((), [opened])
+    findings.fail(database, found.exhausted[0], "given up")
+    document = reading.incident(database, found.exhausted[0].incident_id)
+    assert document is not None
+    assert (document.status, document.detail, document.attempts[0].error) == (Status.FAILED, "given up", "given up")
+
+
+def test_a_stop_in_the_middle_is_not_held_against_the_work(database: Database, opened: str) -> None:
+    for _ in range(work.MAX_TRIES + 2):
+        work.hand_back(database, _claimed(database, opened), timedelta(0), "handed back", counts=False)
+    assert _claimed(database, opened).tries == 1
+
+
+def test_the_last_source_in_opens_the_diagnosis_exactly_once(database: Database, opened: str) -> None:
+    sources = tuple(f"logs.s{n}" for n in range(8))
+    resolution = Resolution(scope={}, service="checkout", entity_ref=None, sources=sources)
+    gathers = findings.resolve(database, _claimed(database, opened), resolution)
+    claims = [_claimed(database, work_id) for work_id in gathers]
+
+    def store(claim: Claim) -> tuple[str, ...]:
+        facts = [Fact(source=claim.subject, kind="signature", text=f"{claim.subject} {n}") for n in range(5)]
+        return findings.gathered(database, claim, facts, Coverage(source=claim.subject, status=CoverageStatus.OK))
+
+    with ThreadPoolExecutor(8) as pool:
+        opened_by = [work_ids for work_ids in pool.map(store, claims) if work_ids]
+    incident_id = claims[0].incident_id
+    assert opened_by == [(f"{incident_id}.1.diagnose",)]
+    document = reading.incident(database, incident_id)
+    assert document is not None
+    assert sorted(fact.id for fact in document.facts) == sorted(f"F{n}" for n in range(1, 41))
+    assert len(document.coverage) == 8
+
+
+def test_a_source_past_its_deadline_is_closed_for_whoever_sweeps(database: Database, opened: str) -> None:
+    resolution = Resolution(scope={}, service="checkout", entity_ref=None, sources=("logs.loki",))
+    (gather,) = findings.resolve(database, _claimed(database, opened), resolution)
+    hanging = work.claim(database, gather, timedelta(seconds=-1))
+    assert hanging is not None
+    (late,) = work.sweep(database).overdue
+    line = Coverage(source="logs.loki", status=CoverageStatus.TIMEOUT)
+    assert findings.gathered(database, late, (), line) == (f"{late.incident_id}.1.diagnose",)
+    with pytest.raises(Fenced):
+        findings.gathered(database, hanging, (), line)
+    document = reading.incident(database, late.incident_id)
+    assert document is not None
+    assert [each.status for each in document.coverage] == [CoverageStatus.TIMEOUT]
+
+
+def _claimed(database: Database, work_id: str) -> Claim:
+    claim = work.claim(database, work_id)
+    assert claim is not None
+    return claim
+
+
+def _overdue(database: Database) -> None:
+    """Lets every lease and every wait run out."""
+    with database.writing() as session:
+        session.execute(update(WorkRow).values(due_at=now() - timedelta(seconds=1)))
