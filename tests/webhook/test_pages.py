@@ -1,0 +1,436 @@
+"""Pages: what they say in every state, that hostile text stays text, and what a real browser makes of them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from shared.database import Database
+from shared.incident import (
+    Brief,
+    Citation,
+    Coverage,
+    CoverageStatus,
+    Diagnosis,
+    Evidence,
+    Fact,
+    Incident,
+    Link,
+    ProbableCause,
+    ProducedBy,
+    RelatedService,
+    Status,
+    SuggestedAction,
+)
+from shared.store import reading
+from tests.webhook.example_incidents import BRIEF, DIAGNOSIS, FACTS, NOW, at, incident, summary
+from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK, guarded_receiver_on, receiver_on
+from webhook import pages
+
+Show = Callable[[Incident], str]
+
+
+@pytest.fixture
+def app(sqlite: Database) -> Flask:
+    """A receiver without tokens."""
+    return receiver_on(sqlite)
+
+
+@pytest.fixture
+def show(app: Flask) -> Iterator[Show]:
+    """Renders an incident."""
+    with app.test_request_context("/"):
+        yield lambda document: pages.incident(document, NOW)
+
+
+def words(page: str) -> str:
+    """What a reader sees, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_what_a_tired_person_needs_comes_first(show: Show) -> None:
+    page = show(incident())
+    shown = words(page.partition("<main")[2])
+    wanted = [
+        "critical",
+        "invoice-api",
+        "High error rate on POST /invoices",
+        "03:12 UTC · 19 min ago",
+        "fired 3 times",
+        "Release 2.14.0 cut the PostgreSQL connection pool",
+        "86 % sure",
+        "Written by mistral-small",
+        "Roll invoice-api back to 2.13.2.",
+        "kubectl rollout undo",
+        "Evidence",
+        "logcli query",
+        "Related services",
+        "Suspect changes",
+        "Timeline",
+        "All 6 facts",
+    ]
+    places = [shown.index(word) for word in wanted[:-2]]
+    assert places == sorted(places)
+    assert all(word in shown for word in wanted)
+    assert page.count("<h1>") == 1
+    assert "http-equiv" not in page
+
+
+def test_quotes_lead_to_their_fact_and_say_whether_they_stand_there(show: Show) -> None:
+    page = show(incident())
+    for fact in FACTS:
+        assert f'<li id="{fact.id}"' in page
+    assert page.count("✓ verified") == 3
+    assert page.count("✗ not verified") == 1
+    evidence = DIAGNOSIS.evidence[0].model_copy(update={"fact": "F99"})
+    lost = show(incident(diagnosis=DIAGNOSIS.model_copy(update={"evidence": (evidence,)})))
+    assert 'href="#F99"' not in lost
+    assert "no such fact" in lost
+
+
+def test_a_brief_that_stands_in_says_why(show: Show) -> None:
+    produced_by = ProducedBy(stage="brief", reason="the model did not answer within 60 s")
+    shown = words(show(incident(diagnosis=DIAGNOSIS.model_copy(update={"produced_by": produced_by}))))
+    assert "without a model: the model did not answer within 60 s." in shown
+    assert "Written by" not in shown
+
+
+def test_a_page_that_is_not_finished_fills_in(show: Show) -> None:
+    page = show(incident(Status.DIAGNOSING))
+    assert '<meta http-equiv="refresh" content="3">' in page
+    assert '<li aria-current="step" class="now">Diagnosing</li>' in page
+    assert BRIEF.summary in page
+    assert "Investigate again" not in page
+
+
+def test_a_queue_that_nobody_works_on_is_told(show: Show) -> None:
+    fresh = show(incident(Status.QUEUED, received_at=NOW - timedelta(seconds=5)))
+    stale = show(incident(Status.QUEUED, received_at=NOW - timedelta(minutes=5)))
+    assert "whydown worker" not in fresh
+    assert "No worker has taken this up for 5 min" in words(stale)
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "wanted"),
+    [
+        (Status.SKIPPED, "invoice-apy is not in the catalog", ["invoice-api , invoice-web", "WHYDOWN_UNKNOWN_SERVICE"]),
+        (Status.FAILED, "the work died three times", ["The investigation failed", "whydown doctor"]),
+        (Status.CANCELLED, "resolved before the investigation began", ["Nothing needs doing"]),
+    ],
+)
+def test_what_ended_without_a_diagnosis_says_why_and_what_to_do(
+    show: Show, status: Status, detail: str, wanted: list[str]
+) -> None:
+    page = show(incident(status, detail=detail, closest=("invoice-api", "invoice-web")))
+    for word in (detail, *wanted):
+        assert word in words(page)
+    assert page.count('action="/incidents/k7m2qz4fd3x5/retry"') == 1
+
+
+def test_gaps_in_the_coverage_stand_out(show: Show) -> None:
+    shown = words(show(incident()))
+    assert "Not everything could be looked at: metrics.prometheus." in shown
+    assert "not configured" in shown
+    complete = (Coverage(source="logs.loki", status=CoverageStatus.EMPTY),)
+    assert "Not everything" not in words(show(incident(coverage=complete)))
+
+
+def test_the_timeline_is_in_order_and_bounded() -> None:
+    events = pages.timeline(incident(resolved_at=at("03:29:00")))
+    assert [event.kind for event in events] == [
+        "commit",
+        "deploy",
+        "onset",
+        "signature",
+        "alert",
+        "signature",
+        "resolved",
+    ]
+    many = tuple(
+        Fact(id=f"F{n}", source="s", kind="commit", at=at("03:00:00") - timedelta(minutes=n), text=f"commit {n}")
+        for n in range(500)
+    )
+    kept = pages.timeline(incident(facts=many, brief=None))
+    assert len(kept) == pages.MOST_EVENTS
+    assert "commit 0" in {event.text for event in kept}
+
+
+def test_spans_of_time_read_like_speech() -> None:
+    moment = NOW
+    said = [pages.ago(moment - timedelta(seconds=seconds), moment) for seconds in (5, 90, 600, 7300, 200_000, -600)]
+    assert said == ["just now", "90 s ago", "10 min ago", "2 h ago", "2 d ago", "in 10 min"]
+    assert [pages.lasted(millis) for millis in (None, 0, 340, 2130, 240_000)] == [
+        "–",
+        "0 ms",
+        "340 ms",
+        "2.1 s",
+        "4 min",
+    ]
+    assert [pages.offset(moment + timedelta(seconds=s), moment) for s in (-840, 0, 40)] == ["−14 min", "0", "+40 s"]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</title><img src=x onerror=alert(1)>",
+    '"><a href="https://evil.example">x</a>',
+    "javascript:alert(1)",
+    "[click](https://evil.example) ![x](https://evil.example/x.png)",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt;",
+]
+
+
+def hostile(text: str) -> Incident:
+    """An incident with `text` wherever somebody else's text can stand."""
+    return incident(
+        service=text[:128],
+        title=text,
+        severity="critical",
+        entity_ref=text,
+        sender=text,
+        detail=text,
+        labels={text: text},
+        links=(Link(title=text, url=text), Link(title=text, url="javascript:alert(1)")),
+        facts=(Fact(id="F1", source=text, kind="signature", at=NOW, text=text, url=text),),
+        coverage=(Coverage(source=text, status=CoverageStatus.ERROR, detail=text),),
+        closest=(text,),
+        brief=Brief(summary=text, onset=NOW, onset_reason=text),
+        diagnosis=Diagnosis(
+            probable_cause=ProbableCause(
+                statement=text, confidence=0.5, citations=(Citation(fact="F1", quote=text, verified=True),)
+            ),
+            evidence=(Evidence(statement=text, fact=text, quote=text),),
+            suggested_actions=(
+                SuggestedAction(kind="immediate", text=text, command=text),
+                SuggestedAction(kind="verify", text=text, command=text),
+            ),
+            related_services=(RelatedService(service=text, reason=text),),
+            missing_data=(text,),
+            produced_by=ProducedBy(stage="model", provider=text, model=text),
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(show: Show, text: str) -> None:
+    page = show(hostile(text))
+    for tag in re.findall(r"<[^>]*>", page):
+        assert not re.search(r"script|onerror|evil", tag), tag
+    assert "<img src=x" not in page
+    assert "49" not in words(page)
+    for address in re.findall(r'href="([^"]*)"', page):
+        assert address.startswith(("/", "#")), address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "/incidents",
+        "https://",
+        "https://user:password@ci.example.com/",
+        "https://ci.example.com/\u202egnp.exe",
+        "https://ci.example.com/a b",
+        "ftp://ci.example.com",
+    ],
+)
+def test_only_web_addresses_become_links(show: Show, url: str) -> None:
+    fact = FACTS[2].model_copy(update={"url": url})
+    page = show(incident(facts=(fact,), links=(Link(title="Runbook", url=url),)))
+    assert "nofollow" not in page
+
+
+def test_links_of_others_tell_nothing_and_get_nothing(show: Show) -> None:
+    page = show(incident())
+    links = re.findall(r'<a href="(https?://[^"]*)" rel="([^"]*)"', page)
+    assert len(links) == 3
+    assert {rel for _, rel in links} == {"noreferrer noopener nofollow"}
+    assert len(re.findall(r'href="https?:', page)) == 3
+
+
+def test_a_command_is_what_it_looks_like(show: Show) -> None:
+    action = SuggestedAction(kind="immediate", text="\u200bsee", command="rm \u202e-rf\u2066 x\x07")
+    page = show(incident(diagnosis=DIAGNOSIS.model_copy(update={"suggested_actions": (action,)})))
+    assert "<code>rm \ufffd-rf\ufffd x\ufffd</code>" in page
+    assert "\ufffdsee" in page
+
+
+def test_the_list(app: Flask) -> None:
+    listed = (summary(2, status=Status.GATHERING, cause=None), summary(64, service="shop", severity="warning"))
+    with app.test_request_context("/"):
+        page = pages.incident_list(reading.Page(listed, "next"), {"q": '"x"'}, NOW, "http://localhost", False)
+    shown = words(page)
+    assert shown.index("invoice-api") < shown.index("shop")
+    assert "64 min ago" in shown
+    assert DIAGNOSIS.probable_cause.statement in shown
+    assert 'value="&#34;x&#34;"' in page
+    assert "q=%22x%22" in page
+    assert "cursor=next" in page
+
+
+def test_an_empty_list_says_how_to_send_a_first_alert(app: Flask, sqlite: Database) -> None:
+    page = app.test_client().get("/incidents", headers={"Accept": "text/html"}).text
+    assert "http://localhost/webhook/alert" in page
+    assert "Authorization" not in page
+    client = guarded_receiver_on(sqlite).test_client()
+    client.post("/sign-in", data={"token": API_TOKEN})
+    guarded = client.get("/incidents", headers={"Accept": "text/html"}).text
+    assert "Bearer $WHYDOWN_WEBHOOK_TOKEN" in guarded
+    assert "Nothing matches" in client.get("/incidents?q=nothing", headers={"Accept": "text/html"}).text
+
+
+# In a real browser
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Flask], str]]:
+    """Serves an application on loopback; gives its address."""
+    servers = []
+
+    def start(app: Flask) -> str:
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def watched(page: Page) -> list[str]:
+    """What must not happen, as it happens: dialogs, errors, refusals by the content security policy."""
+    noted: list[str] = []
+    page.on("dialog", lambda dialog: noted.append(f"dialog {dialog.message}"))
+    page.on("pageerror", lambda error: noted.append(f"error {error}"))
+    page.on("console", lambda message: noted.append(message.text) if message.type == "error" else None)
+    return noted
+
+
+@needs_browser
+@pytest.mark.parametrize("text", HOSTILE[:5])
+def test_hostile_text_does_nothing_in_a_browser(
+    browser: Browser, serve: Callable[[Flask], str], app: Flask, text: str
+) -> None:
+    app.add_url_rule("/hostile", "hostile", lambda: pages.incident(hostile(text), NOW))
+    base_url = serve(app)
+    page = browser.new_page()
+    noted, asked = watched(page), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{base_url}/hostile")
+    assert text[:128].strip() in (page.locator("h1").text_content() or "")
+    assert noted == []
+    assert all(url.startswith(base_url) for url in asked)
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_the_smallest_phone(browser: Browser, serve: Callable[[Flask], str], app: Flask, scheme: str) -> None:
+    long = incident(
+        service="a" * 128,
+        title="no-space-" * 50,
+        labels={"k" * 100: "v" * 400},
+        diagnosis=DIAGNOSIS.model_copy(
+            update={"suggested_actions": (SuggestedAction(kind="immediate", text="x" * 300, command="y" * 300),)}
+        ),
+    )
+    states = {status.value: incident(status, detail="because", closest=("invoice-api",)) for status in Status} | {
+        "long": long
+    }
+    for name, document in states.items():
+        app.add_url_rule(f"/{name}", name, lambda document=document: pages.incident(document, NOW))
+    base_url = serve(app)
+    page = browser.new_page(
+        viewport={"width": 360, "height": 640}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    noted = watched(page)
+    for name in (*states, "incidents", "docs", "sign-in"):
+        page.goto(f"{base_url}/{name}", wait_until="commit")
+        page.set_extra_http_headers({"Accept": "text/html"})
+        page.wait_for_selector("main")
+        for details in page.locator("details").all():
+            details.evaluate("element => element.open = true")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        small = page.evaluate(
+            "[...document.querySelectorAll('button, select, input:not([type=hidden]), .bar a, summary')]"
+            ".filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"
+        )
+        assert small == [], name
+    assert noted == []
+    page.close()
+
+
+@needs_browser
+def test_from_a_link_to_signing_in_to_asking_again(
+    browser: Browser, serve: Callable[[Flask], str], sqlite: Database
+) -> None:
+    app = guarded_receiver_on(sqlite)
+    made = app.test_client().post("/webhook/alert", json=ALERT, headers=WEBHOOK).get_json()["incidents"][0]["id"]
+    app.test_client().post("/webhook/alert", json={**ALERT, "status": "resolved"}, headers=WEBHOOK)
+    base_url = serve(app)
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{base_url}/incidents/{made}")
+    page.get_by_label("API token").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_role("alert").is_visible()
+    page.get_by_label("API token").fill(API_TOKEN)
+    page.get_by_role("button", name="Sign in").click()
+    assert page.url == f"{base_url}/incidents/{made}"
+    assert page.get_by_text("Over before it was investigated").is_visible()
+    page.get_by_role("button", name="Investigate again").click()
+    page.wait_for_url(f"{base_url}/incidents/{made}")
+    assert page.get_by_role("heading", name="Investigating").is_visible()
+    context.close()
+
+
+@needs_browser
+def test_a_fact_is_shown_when_its_quote_is_followed(
+    browser: Browser, serve: Callable[[Flask], str], app: Flask
+) -> None:
+    app.add_url_rule("/example", "example", lambda: pages.incident(incident(), NOW))
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{serve(app)}/example")
+    fact = page.locator("li#F5 pre")
+    assert not fact.is_visible()
+    page.locator(".evidence a[href='#F5']").click()
+    assert fact.is_visible()
+    page.close()
+
+
+def test_the_sheet_asks_no_other_server() -> None:
+    static = Path(pages.__file__).parent / "static"
+    for path in static.iterdir():
+        assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", path.read_text()), path.name

@@ -1,0 +1,189 @@
+"""Incidents, as JSON for programs and as pages for people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from flask import Blueprint, Response, request
+from pydantic import Field, StringConstraints
+from werkzeug.routing import BaseConverter
+
+from shared.alert import Severity
+from shared.incident import Incident, Status
+from shared.moment import now
+from shared.store import intake, reading
+from shared.wire import Wire
+from webhook import pages
+from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
+from webhook.manual_requests import Time
+from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
+from webhook.preferences import prefers_page, wait_seconds
+from webhook.problem import Problem, validated
+from webhook.receiver import receiver
+
+routes = Blueprint("incidents", __name__)
+
+
+class IncidentId(BaseConverter):
+    """The form of an incident's id; anything else is no address of ours."""
+
+    regex = "[a-z0-9]{1,40}"
+
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128, pattern=r"^[^\x00]*$")]
+
+
+class ListQuery(Wire):
+    """The query of GET /incidents. An empty parameter, as forms send it, counts as absent."""
+
+    service: Word | None = Field(None, description="exactly this service")
+    status: Status | None = Field(None, description=f"one of {', '.join(Status)}")
+    severity: Severity | None = Field(None, description=f"one of {', '.join(Severity)}")
+    since: Time | None = Field(None, description="received at or after, `2026-11-23T03:12:00Z`")
+    until: Time | None = Field(None, description="received before, `2026-11-23T03:12:00Z`")
+    q: Word | None = Field(None, description="words to find in service or title")
+    limit: int = Field(50, ge=1, le=200, description="how many, 1 to 200")
+    cursor: str | None = Field(
+        None, max_length=256, pattern="^[A-Za-z0-9_-]+$", description="`nextCursor` of the page before"
+    )
+
+    def filters(self) -> reading.Filters:
+        """What to list."""
+        given = self.model_dump(exclude={"q"})
+        return reading.Filters(**given, text=self.q)
+
+
+def _list_parameters() -> tuple[Parameter, ...]:
+    properties = ListQuery.model_json_schema(by_alias=True)["properties"]
+    return tuple(
+        Parameter(name, "query", schema["description"], _plain_schema(name, schema))
+        for name, schema in properties.items()
+    )
+
+
+def _plain_schema(name: str, schema: dict[str, object]) -> dict[str, object]:
+    words: dict[str, type[Status | Severity]] = {"status": Status, "severity": Severity}
+    if name in words:
+        return {"type": "string", "enum": [str(word) for word in words[name]]}
+    kind = "integer" if name == "limit" else "string"
+    return {"type": kind} | {key: schema[key] for key in ("default", "minimum", "maximum") if schema.get(key)}
+
+
+_ID: Final = Parameter("incident_id", "path", "The incident's `id`.", {"type": "string", "pattern": "^[a-z0-9]{1,40}$"})
+
+
+@routes.get("/incidents")
+@describes(
+    Operation(
+        summary="Lists incidents, newest first",
+        parameters=_list_parameters(),
+        answers={200: Answer("One page of incidents.", IncidentList, media=(JSON, HTML))},
+        refusals=(422, 503),
+    )
+)
+def listing() -> Response:
+    """One page of the list."""
+    asked = {name: value for name, value in request.args.items() if value.strip()}
+    query = validated(ListQuery, asked, parameters=True)
+    here = receiver()
+    try:
+        found = reading.page(here.database, query.filters())
+    except reading.BadCursor:
+        detail = "the cursor is none of ours: take `nextCursor` of the page before, or leave it out"
+        raise Problem(422, detail, field="cursor") from None
+    if prefers_page():
+        shown = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        needs_token = here.guard.access.webhook_token is not None
+        return _page(pages.incident_list(found, shown, now(), here.base_url(), needs_token))
+    return _private(json_answer(IncidentList(incidents=found.incidents, next_cursor=found.next_cursor)))
+
+
+@routes.get("/incidents/<incident:incident_id>")
+@describes(
+    Operation(
+        summary="Shows an incident",
+        parameters=(
+            _ID,
+            Parameter("Prefer", "header", "`wait=N`: answer when it is finished, or after N (at most 60) s with 202."),
+            Parameter("If-None-Match", "header", "The ETag that is known: 304 when nothing changed."),
+        ),
+        answers={
+            200: Answer("The incident.", Incident, ("ETag", "Retry-After", "Preference-Applied"), (JSON, HTML)),
+            202: Answer("With `Prefer: wait`: not finished yet, as it stands.", Incident, ("ETag", "Retry-After")),
+            304: Answer("Nothing changed.", headers=("ETag", "Retry-After"), media=()),
+        },
+        refusals=(503,),
+    )
+)
+def show(incident_id: str) -> Response:
+    """The document, or the page."""
+    here = receiver()
+    seconds = wait_seconds()
+    waited = seconds is not None and here.wait_for_end(incident_id, seconds)
+    known = reading.revision(here.database, incident_id)
+    if known is None:
+        raise _unknown(incident_id)
+    if prefers_page():
+        return _page(pages.incident(_document(incident_id), now()))
+    if request.if_none_match.contains_weak(_etag(known)):
+        answer = Response(status=304)
+    else:
+        answer = json_answer(_document(incident_id), 202 if waited and not known.status.finished else 200)
+    answer.set_etag(_etag(known), weak=True)
+    if not known.status.finished:
+        answer.headers["Retry-After"] = str(FIRST_LOOK_SECONDS)
+    if waited:
+        answer.headers["Preference-Applied"] = f"wait={seconds}"
+    return _private(answer)
+
+
+@routes.post("/incidents/<incident:incident_id>/retry")
+@describes(
+    Operation(
+        summary="Investigates an incident again",
+        description="Unless an investigation of it is under way.",
+        parameters=(_ID,),
+        answers={
+            202: Answer("Committed.", AcceptedIncidents, ("Location", "Retry-After")),
+            303: Answer("For a browser: back to the page.", headers=("Location",), media=()),
+        },
+        refusals=(403, 503),
+    )
+)
+def retry(incident_id: str) -> Response:
+    """Opens another attempt."""
+    here = receiver()
+    taken = intake.investigate_again(here.database, incident_id)
+    if taken is None:
+        raise _unknown(incident_id)
+    here.queue.publish(taken.work)
+    if prefers_page():
+        return see_other(f"{request.script_root}/incidents/{incident_id}")
+    return accepted(taken)
+
+
+def _document(incident_id: str) -> Incident:
+    document = reading.incident(receiver().database, incident_id)
+    if document is None:
+        raise _unknown(incident_id)
+    return document
+
+
+def _unknown(incident_id: str) -> Problem:
+    return Problem(
+        404, f"there is no incident {incident_id}; GET /incidents lists those there are", field="incident_id"
+    )
+
+
+def _etag(revision: reading.Revision) -> str:
+    return str(revision.number)
+
+
+def _page(content: str) -> Response:
+    return _private(Response(content, content_type="text/html; charset=utf-8"))
+
+
+def _private(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.vary.add("Accept")
+    return answer

@@ -1,0 +1,186 @@
+"""Where alerts and requests for analyses come in. Nothing is answered with 202 that is not committed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.alert import Delivery
+from shared.incident import Incident
+from shared.registry import UnknownName
+from shared.store import intake, reading
+from webhook import body
+from webhook.access import Gate
+from webhook.answers import AcceptedIncidents, accepted, json_answer
+from webhook.manual_requests import AnalysisRequest, ContextRequest
+from webhook.openapi import JSON, Answer, Operation, Parameter, describes
+from webhook.preferences import wait_seconds
+from webhook.problem import Problem, validated
+from webhook.receiver import receiver
+from webhook.senders import SENDERS, MalformedBody
+
+routes = Blueprint("intake", __name__)
+
+LONGEST_KEY: Final = 255
+
+_log = structlog.get_logger(__name__)
+
+_ACCEPTED: Final = Answer("Committed; the investigation follows.", AcceptedIncidents, ("Location", "Retry-After"))
+
+_MANUAL_ANSWERS: Final = {
+    200: Answer("With `Prefer: wait`: the finished incident.", Incident, ("Location", "Preference-Applied")),
+    202: _ACCEPTED,
+}
+
+_MANUAL_PARAMETERS: Final = (
+    Parameter(
+        "Prefer", "header", "`wait=N`: answer with the finished incident if it is there within N (at most 60) s."
+    ),
+    Parameter(
+        "Idempotency-Key",
+        "header",
+        "Sent twice with the same body, it is one incident.",
+        {"type": "string", "maxLength": LONGEST_KEY},
+    ),
+)
+
+
+@routes.post("/webhook/<sender>")
+@describes(
+    Operation(
+        summary="Takes a sender's webhook in",
+        description="One incident per service and alert group; an alert that fires again joins its open incident. "
+        f"Senders: {', '.join(SENDERS.names())}.",
+        gate=Gate.WEBHOOK,
+        accepts=JSON,
+        example={
+            "serviceName": "invoice-api",
+            "alertTitle": "Error rate above 5 %",
+            "severity": "critical",
+            "startedAt": "2026-11-23T03:12:00Z",
+            "errors": "ConnectionPoolTimeout: no connection within 5 s",
+        },
+        parameters=(
+            Parameter("sender", "path", "Who sends.", {"type": "string", "enum": SENDERS.names()}),
+            Parameter("token", "query", "WHYDOWN_WEBHOOK_TOKEN, for senders that can send no header."),
+        ),
+        answers={202: _ACCEPTED},
+    )
+)
+def webhook(sender: str) -> Response:
+    """Commits the delivery, tells the workers, answers."""
+    here = receiver()
+    try:
+        kind = SENDERS.load(sender)
+    except UnknownName as unknown:
+        raise Problem(404, str(unknown), field="sender") from None
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        delivery = kind(here.grouping).parse(_body(), headers)
+    except MalformedBody as malformed:
+        raise Problem(422, malformed.detail, field=malformed.field) from None
+    if not delivery.groups:
+        return accepted(intake.Intake(), delivery.ignored or "the body holds no alerts")
+    taken = intake.accept(here.database, delivery, here.quiet)
+    here.queue.publish(taken.work)
+    _note(delivery, taken)
+    return accepted(taken, delivery.ignored)
+
+
+@routes.post("/analyze")
+@describes(
+    Operation(
+        summary="Asks why a service is down",
+        description="Always a new incident, but for a repeated Idempotency-Key.",
+        body=AnalysisRequest,
+        accepts=JSON,
+        example={"entityRef": "component:default/invoice-api", "errors": "HTTP 500 on POST /invoices"},
+        parameters=_MANUAL_PARAMETERS,
+        answers=_MANUAL_ANSWERS,
+    )
+)
+def analyze() -> Response:
+    """Opens a manual analysis that gathers its own context."""
+    return _open(validated(AnalysisRequest, _body()).manual())
+
+
+@routes.post("/api/incident/analyze")
+@describes(
+    Operation(
+        summary="Analyses a context that the caller brings",
+        description="Nothing else is gathered.",
+        body=ContextRequest,
+        accepts=JSON,
+        example={
+            "serviceName": "invoice-api",
+            "serviceDescription": "Makes invoices from orders",
+            "dependencies": ["postgres", "customer-api"],
+            "tags": ["dotnet"],
+            "recentDeployments": "02:58 a1b2c3d reduce the connection pool to 5",
+            "recentErrors": "03:10 ConnectionPoolTimeout: no connection within 5 s",
+            "gotchaHeuristics": "The pool must hold at least 20 connections",
+            "alertTitle": "Error rate above 5 %",
+            "severity": "critical",
+            "startedAt": "2026-11-23T03:12:00Z",
+        },
+        parameters=_MANUAL_PARAMETERS,
+        answers=_MANUAL_ANSWERS,
+    )
+)
+def analyze_context() -> Response:
+    """Opens an analysis of what the caller brought along."""
+    return _open(validated(ContextRequest, _body()).manual())
+
+
+def _body() -> object:
+    parsed: object = body.parse(
+        request.get_data(), request.headers.get("Content-Type"), request.headers.get("Content-Encoding")
+    )
+    return parsed
+
+
+def _open(asked: intake.ManualRequest) -> Response:
+    here = receiver()
+    try:
+        taken = intake.open_manual(here.database, asked, _idempotency_key())
+    except intake.IdempotencyConflict:
+        detail = "this key was used before with another body: take a new key for a new request"
+        raise Problem(422, detail, field="Idempotency-Key") from None
+    here.queue.publish(taken.work)
+    answer = accepted(taken)
+    seconds = wait_seconds()
+    return answer if seconds is None else _after_waiting(answer, taken.incidents[0].id, seconds)
+
+
+def _after_waiting(answer: Response, incident_id: str, seconds: int) -> Response:
+    """The finished incident instead of `answer`, if it is there in time."""
+    here = receiver()
+    try:
+        if not here.wait_for_end(incident_id, seconds):
+            return answer
+        document = reading.incident(here.database, incident_id)
+    except SQLAlchemyError as failure:
+        # What was asked for is committed all the same, and the caller can come back for it.
+        _log.warning("wait_failed", incident=incident_id, reason=type(failure).__name__)
+        return answer
+    if document is not None and document.status.finished:
+        location = answer.headers["Location"]
+        answer = json_answer(document)
+        answer.headers["Location"] = location
+    answer.headers["Preference-Applied"] = f"wait={seconds}"
+    return answer
+
+
+def _idempotency_key() -> intake.IdempotencyKey | None:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > LONGEST_KEY:
+        raise Problem(422, f"the key has more than {LONGEST_KEY} characters: take a UUID", field="Idempotency-Key")
+    return intake.IdempotencyKey(request.path.rstrip("/"), key, request.get_data()) if key else None
+
+
+def _note(delivery: Delivery, taken: intake.Intake) -> None:
+    opened = [one.id for one in taken.incidents if one.new]
+    _log.info("alerts_accepted", sender=delivery.sender, groups=len(delivery.groups), opened=opened)

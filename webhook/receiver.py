@@ -1,0 +1,77 @@
+"""What every route has at hand: the database, the queue, who may ask, and how many may wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, cast
+
+from flask import current_app, request
+
+from shared.database import Database
+from shared.moment import Deadline
+from shared.store import reading
+from webhook.access import Guard
+from webhook.grouping import Grouping
+
+EXTENSION: Final = "whydown"
+
+_POLL_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How workers are told of work."""
+
+    publish: Callable[[Sequence[str]], None]
+    """Best effort: bounded in time, never raises."""
+    ping: Callable[[float], None]
+    """Returns when the broker answers within so many seconds, raises when it does not."""
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """The parts of one receiver process."""
+
+    database: Database
+    queue: Queue
+    guard: Guard
+    grouping: Grouping
+    quiet: timedelta
+    waiting: threading.BoundedSemaphore
+    """Places for requests that wait for an investigation's end; the other threads stay free for alerts."""
+
+    def base_url(self) -> str:
+        """What links start with, without a trailing slash. The Host header counts only when nothing is configured."""
+        return (self.guard.public_url or request.host_url).rstrip("/")
+
+    def incident_url(self, incident_id: str) -> str:
+        """Address of an incident."""
+        return f"{self.base_url()}/incidents/{incident_id}"
+
+    def wait_for_end(self, incident_id: str, seconds: int) -> bool:
+        """Waits until the incident is finished, at most so long; says whether there was a place to wait in.
+
+        No database connection is held between two looks.
+        """
+        if not self.waiting.acquire(blocking=False):
+            return False
+        try:
+            deadline = Deadline.after(seconds)
+            while not self._finished(incident_id) and not deadline.passed():
+                time.sleep(_POLL_SECONDS)
+        finally:
+            self.waiting.release()
+        return True
+
+    def _finished(self, incident_id: str) -> bool:
+        revision = reading.revision(self.database, incident_id)
+        return revision is None or revision.status.finished
+
+
+def receiver() -> Receiver:
+    """The receiver that the current request is for."""
+    return cast("Receiver", current_app.extensions[EXTENSION])

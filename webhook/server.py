@@ -1,0 +1,78 @@
+"""The receiver behind gunicorn: threads that share a process, forked so often as is set."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from shared import schema
+from shared.database import Database
+from shared.settings import Storage
+from webhook.access import check_exposure
+from webhook.application import create_app
+from webhook.settings import Access, Serving
+
+# The path alone: a token may stand in the query, and the referrer of a page would repeat it.
+ACCESS_LOG: Final = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms'
+
+
+def serve(host: str, port: int) -> None:
+    """Serves until it is told to end. Raises ConfigurationError when `host` lets others in without tokens."""
+    access = Access.read()
+    check_exposure(host, access)
+    database = _database(1)
+    schema.check_at_start(database)
+    database.close()
+    _Server(host, port, Serving.read()).run()
+
+
+def _database(pool_size: int) -> Database:
+    return Database(Storage.read().resolved_database_url(), pool_size)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, set up in code (https://docs.gunicorn.org/en/stable/custom.html)."""
+
+    def __init__(self, host: str, port: int, config: Serving) -> None:
+        self.settings: dict[str, Any] = {
+            "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
+            "worker_class": "gthread",
+            "workers": config.workers,
+            "threads": config.threads,
+            # Alertmanager opens a connection for each group at once; kept alive, they would hold up the others.
+            "keepalive": 0,
+            "backlog": 2048,
+            "worker_connections": 2048,
+            "graceful_timeout": 20,
+            "timeout": 60,
+            "accesslog": "-",
+            "access_log_format": ACCESS_LOG,
+            "control_socket_disable": True,
+            "proc_name": "whydown-web",
+        }
+        self.waiting = config.threads // 2
+        self.threads = config.threads
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hands the settings to gunicorn, and to nothing from its own environment variables or files."""
+        for name, value in self.settings.items():
+            self.cfg.set(name, value)
+        logging.getLogger("gunicorn.error").addFilter(without_token)
+
+    def load(self) -> Flask:
+        """The application, made in each process after the fork: connections must not be shared between processes."""
+        return create_app(_database(self.threads), waiting=self.waiting)
+
+
+_TOKEN: Final = re.compile(r"(?<=[?&]token=)[^&\s'\"]+")
+
+
+def without_token(record: logging.LogRecord) -> bool:
+    """A log filter: gunicorn writes the whole address of a request that failed under it, with the token in it."""
+    record.msg, record.args = _TOKEN.sub("********", record.getMessage()), None
+    return True
