@@ -1,0 +1,65 @@
+"""Every line of every registry loads, and fits the contract that stands above it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from shared.registry import Registry, UnknownName
+from webhook.senders import SENDERS, Sender
+from worker.catalogs import CATALOGS, Catalog
+from worker.llm import PROVIDERS, Provider
+from worker.notifiers import NOTIFIERS, Notifier
+from worker.sources import SOURCES, Source
+
+CONTRACTS: list[tuple[Registry[Any], type]] = [
+    (SENDERS, Sender),
+    (SOURCES, Source),
+    (CATALOGS, Catalog),
+    (PROVIDERS, Provider),
+    (NOTIFIERS, Notifier),
+]
+LINES = [
+    pytest.param(registry, contract, name, id=f"{registry.kind} {name}")
+    for registry, contract in CONTRACTS
+    for name in registry.names()
+]
+
+
+@pytest.mark.parametrize(("registry", "contract", "name"), LINES)
+def test_a_connector_fits_its_contract(registry: Registry[Any], contract: type, name: str) -> None:
+    loaded = registry.load(name)
+    for method, asked in vars(contract).items():
+        if callable(getattr(contract, method)) and not method.startswith("_"):
+            wanted = inspect.signature(asked.__func__ if isinstance(asked, classmethod) else asked)
+            found = inspect.signature(
+                vars(loaded)[method].__func__ if isinstance(asked, classmethod) else vars(loaded)[method]
+            )
+            assert list(found.parameters) == list(wanted.parameters), method
+    for attribute in inspect.get_annotations(contract):
+        assert hasattr(loaded, attribute) or attribute in inspect.get_annotations(loaded) or attribute == "model"
+
+
+def test_source_names_start_with_their_category() -> None:
+    assert {name.partition(".")[0] for name in SOURCES.names()} == {"changes", "heuristics", "logs"}
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match=r"did you mean grafana\? Known: alert, alertmanager, grafana"):
+        SENDERS.load("grafanna")
+
+
+def test_the_receiver_loads_no_vendor_sdk() -> None:
+    code = (
+        "import sys, tempfile, webhook.application, shared.database as d;"
+        "webhook.application.create_app(d.Database('sqlite://'));"
+        "print([m for m in ('openai', 'github', 'worker') if m in sys.modules])"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WHYDOWN_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=kept)
+    assert done.stdout.strip() == "[]"

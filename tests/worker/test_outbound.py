@@ -1,0 +1,87 @@
+"""The way out: bounded in time and size, and told apart by what went wrong."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+
+from shared.incident import CoverageStatus
+from shared.moment import Deadline, DeadlineExceeded
+from tests.loopback import Reply, StandIn
+from worker.inquiry import SourceFailure
+from worker.outbound import Outbound
+
+
+def test_the_token_and_the_query_are_sent() -> None:
+    with StandIn(lambda _: Reply({"ok": True})) as server:
+        assert Outbound(server.url, token="t0ken").get("/a", Deadline.after(5), {"q": "a&b=c"}).json() == {"ok": True}
+    (asked,) = server.asked
+    assert asked.headers["authorization"] == "Bearer t0ken"
+    assert asked.query == [("q", "a&b=c")]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "transient"),
+    [
+        (302, CoverageStatus.ERROR, False),
+        (401, CoverageStatus.DENIED, False),
+        (403, CoverageStatus.DENIED, False),
+        (404, CoverageStatus.ERROR, False),
+        (429, CoverageStatus.ERROR, True),
+        (500, CoverageStatus.ERROR, True),
+    ],
+)
+def test_what_a_status_means(status: int, expected: CoverageStatus, transient: bool) -> None:
+    reply = Reply("no", status, {"Location": "/elsewhere"})
+    with StandIn(lambda _: reply) as server, pytest.raises(SourceFailure) as failed:
+        Outbound(server.url, token="t0ken").get("/a", Deadline.after(5))
+    assert (failed.value.status, failed.value.transient) == (expected, transient)
+    assert str(status) in failed.value.detail
+    assert "t0ken" not in failed.value.detail
+    assert [asked.path for asked in server.asked] == ["/a"], "no redirect is followed"
+
+
+def test_a_hanging_server_ends_at_the_deadline() -> None:
+    with StandIn(lambda _: Reply(server.closing.wait(60))) as server, pytest.raises(DeadlineExceeded):
+        Outbound(server.url).get("/a", Deadline.after(0.2))
+
+
+def test_a_server_that_trickles_its_headers_ends_at_the_deadline() -> None:
+    stop = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 1000:
+                if stop.wait(0.02):
+                    return
+                connection.sendall(bytes([byte]))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle, args=(listener,))
+        thread.start()
+        with pytest.raises(DeadlineExceeded):
+            Outbound(f"http://127.0.0.1:{listener.getsockname()[1]}").get("/a", Deadline.after(0.5))
+        stop.set()
+        thread.join()
+
+
+def test_an_answer_beyond_the_cap_is_refused() -> None:
+    with StandIn(lambda _: Reply(b"x" * 200_000)) as server, pytest.raises(SourceFailure, match="larger than 97 KiB"):
+        Outbound(server.url).get("/a", Deadline.after(5), max_bytes=100_000)
+
+
+def test_a_cut_off_answer_is_no_json() -> None:
+    with StandIn(lambda _: Reply('{"a": [1, 2')) as server, pytest.raises(SourceFailure, match="not JSON"):
+        Outbound(server.url).get("/a", Deadline.after(5)).json()
+
+
+def test_nobody_there() -> None:
+    with StandIn(lambda _: Reply()) as server:
+        url = server.url
+    with pytest.raises(SourceFailure, match="could not be reached") as failed:
+        Outbound(url).get("/a", Deadline.after(5))
+    assert failed.value.transient

@@ -1,0 +1,257 @@
+"""One call of OpenAI's chat completions, which many servers speak: https://platform.openai.com/docs/api-reference/chat.
+
+Importing this costs a second (the SDK): providers do so at their first call.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+import httpx2
+import openai
+from pydantic import BaseModel, ValidationError
+
+from shared.incident import Usage
+from shared.moment import Deadline, DeadlineExceeded
+from worker.llm import ModelFailure, ModelReply, ModelRequest
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of an answer that are read: a reply takes some 10 KiB, one with its chain of thought a hundred."""
+
+_CONNECT_SECONDS: Final = 10.0
+
+T = TypeVar("T")
+TokenLimit = Literal["max_tokens", "max_completion_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how to call."""
+
+    connect: Callable[[httpx2.Client], openai.OpenAI]
+    """Makes the SDK's client on a given transport, without retries."""
+    model: str
+    token_limit: TokenLimit
+    """The name of the parameter: OpenAI's reasoning models refuse the first, many compatible servers the second."""
+    key: str
+    """Kept out of every message."""
+
+
+def complete(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
+    """One call, back before the deadline whatever the server does. Raises ModelFailure.
+
+    The call runs on a thread of its own that is left behind at the deadline: no timeout of a socket covers name
+    resolution or headers that trickle. It ends soon after, as its reads stop at the deadline too.
+    """
+    return _within(deadline, lambda: _call(endpoint, request, deadline))
+
+
+def _within(deadline: Deadline, call: Callable[[], T]) -> T:
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001  handed to the waiting thread
+            outcome.set_exception(error)
+
+    try:
+        left = deadline.remaining()
+        threading.Thread(target=run, name="model-call", daemon=True).start()
+        return outcome.result(left)
+    except (TimeoutError, DeadlineExceeded):
+        raise ModelFailure(_TOO_SLOW, "unavailable") from None
+
+
+_TOO_SLOW: Final = "the model did not answer within its time (WHYDOWN_AI_TIMEOUT_SECONDS)"
+
+
+def _call(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
+    left = deadline.remaining()
+    # Redirects are not followed (httpx's default): the key goes to the configured host only. Proxies are taken from the
+    # environment, as the only way out of many networks. A client per call is safe across threads and forks.
+    with _BoundedClient(deadline, timeout=httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS))) as http:
+        try:
+            answer = endpoint.connect(http).chat.completions.with_raw_response.create(**_parameters(endpoint, request))
+        except openai.APIStatusError as refused:
+            raise _failure(refused, request, endpoint.key) from None
+        except openai.APITimeoutError:
+            raise ModelFailure(_TOO_SLOW, "unavailable") from None
+        except openai.APIConnectionError as broken:
+            cause = type(broken.__cause__ or broken).__name__
+            raise ModelFailure(f"the model's endpoint could not be reached ({cause})", "unavailable") from None
+        except openai.OpenAIError as odd:
+            raise ModelFailure(f"the model's client failed ({type(odd).__name__})", "unusable") from None
+        return _reply(answer.content, endpoint.model)
+
+
+class _BoundedClient(httpx2.Client):
+    """Reads answers whole, up to the deadline (a timeout of httpx is per read, so that a server which trickles could
+    hold a call for ever) and to MAX_BYTES: what is cut off there is no JSON any more, and is told as such.
+    """
+
+    def __init__(self, deadline: Deadline, timeout: httpx2.Timeout) -> None:
+        super().__init__(timeout=timeout)
+        self._deadline = deadline
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        response = super().send(request, **{**options, "stream": True})
+        body = bytearray()
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if self._deadline.passed():
+                    raise httpx2.ReadTimeout("the deadline has passed", request=request)
+                if len(body) > MAX_BYTES:
+                    break
+        finally:
+            response.close()
+        kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_BODY]
+        return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=request)
+
+
+_OF_THE_BODY: Final = ("content-encoding", "content-length", "transfer-encoding")
+
+
+def _parameters(endpoint: Endpoint, request: ModelRequest) -> dict[str, Any]:
+    # No temperature: reasoning models refuse one, and servers know what suits the model that they serve.
+    parameters: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        endpoint.token_limit: request.max_output_tokens,
+    }
+    if request.reply_format == "jsonSchema":
+        schema = {"name": request.schema_name, "schema": request.schema, "strict": True}
+        parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif request.reply_format == "jsonObject":
+        parameters["response_format"] = {"type": "json_object"}
+    return parameters
+
+
+class _Said(BaseModel):
+    # Mistral's reasoning models send parts: [{"type": "thinking", ...}, {"type": "text", "text": "..."}].
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(str(part.get("text") or "") for part in self.content if part.get("type") == "text")
+        return self.content or ""
+
+
+class _Choice(BaseModel):
+    message: _Said
+    finish_reason: str | None = None
+
+
+class _Cached(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Tokens(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Cached | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice]
+    model: str | None = None
+    usage: _Tokens | None = None
+
+
+def _reply(body: bytes, model: str) -> ModelReply:
+    try:
+        completion = _Completion.model_validate_json(body)
+    except ValidationError:
+        raise ModelFailure(
+            "the model's endpoint answered with something else than a chat completion: check WHYDOWN_AI_ENDPOINT "
+            "(it usually ends in /v1)",
+            "unusable",
+        ) from None
+    if not completion.choices:
+        raise ModelFailure("the model's endpoint answered without a choice", "unusable")
+    choice = completion.choices[0]
+    text, truncated = choice.message.text(), choice.finish_reason == "length"
+    if choice.finish_reason == "content_filter":
+        raise ModelFailure(_FILTERED, "refused")
+    if choice.message.refusal:
+        raise ModelFailure("the model refused to answer", "refused")
+    if not text.strip() and not truncated:
+        raise ModelFailure("the model's answer was empty", "unusable")
+    return ModelReply(text, _one_line(completion.model or model, 128), _usage(completion.usage or _Tokens()), truncated)
+
+
+def _usage(tokens: _Tokens) -> Usage:
+    cached = tokens.prompt_tokens_details.cached_tokens if tokens.prompt_tokens_details else 0
+    return Usage(
+        input_tokens=max(0, tokens.prompt_tokens or 0),
+        output_tokens=max(0, tokens.completion_tokens or 0),
+        cached_tokens=max(0, cached or 0),
+        calls=1,
+    )
+
+
+_MOST_SAID: Final = 4_000
+"""Characters of an error that are looked at."""
+
+_FILTERED: Final = "the content filter of the model's endpoint stopped the request"
+
+# What servers say has no common form: OpenAI has a code, vLLM, llama.cpp, Groq, DeepSeek and LM Studio have sentences.
+_TOO_LONG: Final = re.compile(
+    r"context[ _](length|size|window)|too long|too many tokens|reduce the length", re.IGNORECASE
+)
+_FORMAT: Final = re.compile(
+    r"response[ _]format|json[ _]?(schema|object|mode)|structured|grammar|guided", re.IGNORECASE
+)
+
+
+def _failure(refused: openai.APIStatusError, request: ModelRequest, key: str) -> ModelFailure:  # noqa: PLR0911
+    """What a status other than 2xx means for the next try."""
+    status, code = refused.status_code, str(refused.code or "")
+    said = refused.response.text[:_MOST_SAID]
+    shown = f"the model's endpoint answered {status}: {_one_line(_message(refused).replace(key, '********'), 200)}"
+    if status in (401, 403):
+        return ModelFailure(f"the model's endpoint refused the key ({status}): check WHYDOWN_AI_KEY", "denied")
+    if status == 402 or code == "insufficient_quota":
+        return ModelFailure(f"the account of WHYDOWN_AI_KEY has no quota left ({status})", "denied")
+    if status == 404:
+        where = "check WHYDOWN_AI_ENDPOINT (it usually ends in /v1) and WHYDOWN_AI_CHAT_MODEL"
+        return ModelFailure(f"{shown}: {where}", "unusable")
+    if 300 <= status < 400:
+        advice = "redirects are not followed, set the final URL in WHYDOWN_AI_ENDPOINT"
+        return ModelFailure(f"the model's endpoint answered {status}: {advice}", "unusable")
+    if code == "content_filter":
+        return ModelFailure(_FILTERED, "refused")
+    if status == 413 or code == "context_length_exceeded" or (status < 500 and _TOO_LONG.search(said)):
+        return ModelFailure(shown, "tooLong")
+    strict = request.reply_format != "text"
+    # A bad request in no words that are known is put down to the format, as the one thing that can be left out.
+    if strict and (status in (400, 422) or (status != 429 and _FORMAT.search(said))):
+        return ModelFailure(shown, "unsupportedFormat")
+    if status in (408, 409, 425, 429) or status >= 500:
+        return ModelFailure(shown, "unavailable", _retry_after(refused.response.headers.get("retry-after")))
+    return ModelFailure(shown, "unusable")
+
+
+def _message(refused: openai.APIStatusError) -> str:
+    """The error's own message where it has one, else the start of the body."""
+    message = refused.body.get("message") if isinstance(refused.body, dict) else None
+    return str(message or refused.response.text[:_MOST_SAID] or "nothing")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds; the header's other form, a date, is not used by these servers."""
+    try:
+        return min(max(float(value or ""), 0.0), 3_600.0)
+    except ValueError:
+        return None
+
+
+def _one_line(text: str, longest: int) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:longest]

@@ -1,0 +1,53 @@
+"""Asking one question of every target at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from shared.incident import Fact
+from shared.moment import DeadlineExceeded
+from worker.inquiry import Gathered, SourceFailure, Target
+from worker.printable import printable
+
+MAX_TARGETS: Final = 12
+_AT_ONCE: Final = 4
+_MAX_DETAIL: Final = 2000
+
+
+def each_target(targets: Sequence[Target], look: Callable[[Target], Gathered]) -> Gathered:
+    """What `look` finds for each repository, in the order of the targets, with the failures told in the detail.
+
+    Targets that share a repository are looked at once, as the first of them. `look` keeps to the deadline itself.
+    Raises its first failure when nothing was found and something could not be asked: silence would be no evidence then.
+    """
+    distinct = list({target.repository or target.service: target for target in reversed(targets)}.values())[::-1]
+    asked = distinct[:MAX_TARGETS]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = [pool.submit(look, target) for target in asked]
+    details: list[str] = []
+    failures: list[SourceFailure | DeadlineExceeded] = []
+    facts: list[Fact] = []
+    for target, answer in zip(asked, answers, strict=True):
+        gathered = _outcome(answer)
+        if isinstance(gathered, Gathered):
+            facts += gathered.facts
+            detail = gathered.detail
+        else:
+            failures.append(gathered)
+            detail = str(gathered)
+        if detail:
+            details.append(f"{target.service}: {detail}")
+    if len(distinct) > len(asked):
+        details.append(f"{len(distinct) - len(asked)} more dependencies were not looked at")
+    if failures and not facts:
+        raise failures[0]
+    return Gathered(facts=tuple(facts), detail=printable("; ".join(details))[:_MAX_DETAIL] or None)
+
+
+def _outcome(answer: Future[Gathered]) -> Gathered | SourceFailure | DeadlineExceeded:
+    try:
+        return answer.result()
+    except (SourceFailure, DeadlineExceeded) as failure:
+        return failure

@@ -1,0 +1,119 @@
+"""Asking one source or catalog within its deadline, and making a coverage line of whatever comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import structlog
+
+from shared.incident import Coverage, CoverageStatus, Fact
+from shared.moment import Deadline, DeadlineExceeded
+from worker.inquiry import CatalogMatch, Gathered, Inquiry, SourceFailure
+from worker.investigation.signatures import compact
+from worker.sources import Source
+
+TRIES: Final = 3
+PAUSE_SECONDS: Final = 0.3
+
+MOST_FACTS: Final = 300
+LONGEST_FACT: Final = 16_000
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+def ask(name: str, source: Source, inquiry: Inquiry, seconds: float) -> tuple[tuple[Fact, ...], Coverage]:
+    """What a source found, as facts, and its coverage line. Never raises for the source's troubles."""
+    started = time.monotonic()
+    deadline = Deadline.after(seconds)
+    outcome = answered(name, lambda: source.gather(inquiry, deadline), deadline, seconds)
+    if isinstance(outcome, Coverage):
+        return (), outcome
+    facts, details = _facts(name, outcome, inquiry)
+    line = Coverage(
+        source=name,
+        status=CoverageStatus.OK if facts else CoverageStatus.EMPTY,
+        millis=_millis(started),
+        items=len(facts),
+        detail="; ".join(filter(None, details)) or None,
+    )
+    return facts, line
+
+
+def answered(name: str, call: Callable[[], T], deadline: Deadline, seconds: float) -> T | Coverage:
+    """What `call` gives, tried again while its failures are transient and time is left; else the coverage line of
+    its failure.
+    """
+    started = time.monotonic()
+    for trial in range(1, TRIES + 1):
+        try:
+            return call()
+        except DeadlineExceeded:
+            break
+        except SourceFailure as failure:
+            if not failure.transient or trial == TRIES or deadline.at - time.monotonic() <= PAUSE_SECONDS * trial:
+                return Coverage(source=name, status=failure.status, millis=_millis(started), detail=failure.detail)
+            time.sleep(PAUSE_SECONDS * trial)
+        except Exception as bug:  # noqa: BLE001  a connector's defect is a gap in coverage, never a failed incident
+            _log.exception("source_defect", source=name)
+            detail = f"failed unexpectedly ({type(bug).__name__}); the worker's log has the details"
+            return Coverage(source=name, status=CoverageStatus.ERROR, millis=_millis(started), detail=detail)
+    return Coverage(
+        source=name,
+        status=CoverageStatus.TIMEOUT,
+        millis=_millis(started),
+        detail=f"no answer within {seconds:g} s (WHYDOWN_SOURCE_TIMEOUT_SECONDS)",
+    )
+
+
+def catalog_coverage(name: str, match: CatalogMatch, millis: int) -> Coverage:
+    """The coverage line of a catalog that answered."""
+    known = match.component is not None
+    return Coverage(
+        source=name,
+        status=CoverageStatus.OK if known else CoverageStatus.EMPTY,
+        millis=millis,
+        items=1 + len(match.neighbours) if known else 0,
+        detail=match.how or "answered, and does not know the service",
+    )
+
+
+def gaps(configured: Sequence[str], offered: dict[str, list[str]]) -> tuple[Coverage, ...]:
+    """A `notConfigured` line for each category that nobody can be asked about; `offered` says what could be set."""
+    present = {name.partition(".")[0] for name in configured if name not in ALWAYS_THERE}
+    return tuple(
+        Coverage(source=category, status=CoverageStatus.NOT_CONFIGURED, detail=f"set {' or '.join(ways)}")
+        for category, ways in offered.items()
+        if category not in present
+    )
+
+
+ALWAYS_THERE: Final = ("changes.deployments", "logs.alert")
+"""Sources that need no setting, and so do not fill the gap of their category."""
+
+
+def _facts(name: str, found: Gathered, inquiry: Inquiry) -> tuple[tuple[Fact, ...], list[str | None]]:
+    details = [found.detail]
+    facts = [_bounded(name, fact) for fact in found.facts]
+    if found.lines:
+        compacted = compact(name, found.lines, inquiry.scope.window)
+        facts += compacted.facts
+        details.append(f"{compacted.lines} lines read")
+        if compacted.left_out:
+            details.append(f"{compacted.left_out} rarer signatures left out")
+    if len(facts) > MOST_FACTS:
+        details.append(f"{len(facts) - MOST_FACTS} of {len(facts)} items left out")
+    return tuple(facts[:MOST_FACTS]), details
+
+
+def _bounded(name: str, fact: Fact) -> Fact:
+    text = fact.text.replace("\x00", "\ufffd")
+    if len(text) > LONGEST_FACT:
+        text = f"{text[:LONGEST_FACT]}… ({len(text) - LONGEST_FACT} characters left out)"
+    return fact.model_copy(update={"source": name, "text": text})
+
+
+def _millis(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

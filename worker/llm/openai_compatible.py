@@ -1,0 +1,58 @@
+"""OpenAI, and every server that speaks its chat completions: Mistral, vLLM, Ollama, LM Studio, LiteLLM and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+from shared.errors import ConfigurationError
+from shared.moment import Deadline
+from worker import model_endpoint
+from worker.llm import Config, ModelReply, ModelRequest
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+OPENAI: Final = "https://api.openai.com/v1"
+
+
+class OpenAiCompatible:
+    """A model behind an OpenAI-compatible API. Safe to share between threads."""
+
+    name = "openai"
+
+    def __init__(self, endpoint: str, key: str | None, model: str) -> None:
+        """`endpoint` is the base URL, to which `/chat/completions` is added."""
+        self.model = model
+        self._endpoint = endpoint
+        # The SDK insists on a key; servers that need none ignore it.
+        self._key = key or "none"
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """The provider as configured; OpenAI itself when no endpoint is named. Raises ConfigurationError."""
+        endpoint, key = model_endpoint.base_url(config) or OPENAI, model_endpoint.api_key(config)
+        if key is None and _is_openai(endpoint):
+            raise ConfigurationError(
+                "WHYDOWN_AI_KEY: OpenAI's API needs a key; for another server set WHYDOWN_AI_ENDPOINT"
+            )
+        return cls(endpoint, key, config.chat_model)
+
+    def complete(self, request: ModelRequest, deadline: Deadline) -> ModelReply:
+        """One call. Raises ModelFailure."""
+        from worker import chat_completions  # noqa: PLC0415  the SDK takes a second to import
+
+        limit: chat_completions.TokenLimit = "max_completion_tokens" if _is_openai(self._endpoint) else "max_tokens"
+        endpoint = chat_completions.Endpoint(self._connect, self.model, limit, self._key)
+        return chat_completions.complete(endpoint, request, deadline)
+
+    def _connect(self, http: httpx2.Client) -> openai.OpenAI:
+        import openai  # noqa: PLC0415
+
+        return openai.OpenAI(base_url=self._endpoint, api_key=self._key, http_client=http, max_retries=0)
+
+
+def _is_openai(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    return host == "openai.com" or host.endswith(".openai.com")

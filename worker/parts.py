@@ -1,0 +1,60 @@
+"""What a worker process is made of: the connectors that the settings name, each built once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from shared.database import Database
+from shared.incident import Coverage
+from shared.settings import Address, Investigation, Storage
+from worker import llm
+from worker.catalogs import CATALOGS, Catalog
+from worker.gathering import gaps
+from worker.notifiers import NOTIFIERS, Notifier
+from worker.sources import SOURCES, Source
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the stages of an investigation use. Safe to share between threads."""
+
+    database: Database
+    settings: Investigation
+    sources: Mapping[str, Source]
+    catalog: Catalog | None = None
+    provider: llm.Provider | None = None
+    model_seconds: float = 60.0
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    gaps: tuple[Coverage, ...] = ()
+    """A coverage line for each category that is not configured."""
+    public_url: str = ""
+
+
+@cache
+def parts() -> Parts:
+    """This process's parts, as the settings say. Raises ConfigurationError or UnknownName."""
+    model = llm.Config.read()
+    sources = {name: source for name, kind in SOURCES if (source := kind.from_settings()) is not None}
+    catalog = next((catalog for _, kind in CATALOGS if (catalog := kind.from_settings()) is not None), None)
+    return Parts(
+        database=Database(Storage.read().resolved_database_url()),
+        settings=Investigation.read(),
+        sources=sources,
+        catalog=catalog,
+        provider=llm.configured_provider(model),
+        model_seconds=model.timeout_seconds,
+        notifiers={name: notifier for name, kind in NOTIFIERS if (notifier := kind.from_settings()) is not None},
+        gaps=gaps(["catalog"] * (catalog is not None) + list(sources), _offered()),
+        public_url=(Address.read().public_url or "").rstrip("/"),
+    )
+
+
+def _offered() -> dict[str, list[str]]:
+    """For each category, what could be set to have it."""
+    offered = {"catalog": [kind.configure for _, kind in CATALOGS]}
+    for name, kind in SOURCES:
+        if kind.configure:
+            offered.setdefault(name.partition(".")[0], []).append(kind.configure)
+    return offered

@@ -1,0 +1,204 @@
+"""The stages of an investigation. Each takes a claim, does its part, and stores the result in one transaction; each
+gives the ids of the work that may begin then.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from shared.incident import Coverage, CoverageStatus, Diagnosis, Incident
+from shared.moment import Deadline, now
+from shared.store import deployments, findings, reading
+from shared.store.findings import Conclusion, Reported, Resolution
+from shared.store.work import Claim
+from worker import gathering
+from worker.consultation import consult
+from worker.inquiry import AlertSubject, CatalogMatch, Deploy, Inquiry, Scope
+from worker.investigation import brief, brought, markdown, scope, standing_in
+from worker.investigation.case import Case
+from worker.notifiers import Push
+from worker.parts import Parts
+
+CATALOG: Final = "catalog"
+PUSH_SECONDS: Final = 20.0
+
+EARLY_BRIEF_SECONDS: Final = 1.2
+"""A brief of what is there is stored after this long, however slow a source may be: see promise 3 in the README."""
+
+_log = structlog.get_logger(__name__)
+
+
+def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """The first stage: whom to look at. Asks the catalog, and opens the work of every source."""
+    findings.begin(parts.database, claim)
+    told = findings.reported(parts.database, claim.incident_id)
+    spans = scope.window(told.started_at, parts.settings, now())
+    if told.brought is not None:
+        facts, coverage = brought.facts(told.service, told.brought, spans)
+        whom = brought.scope(told.service, told.brought, spans)
+        resolution = Resolution(whom.wire(), told.service, told.entity_ref, facts, coverage)
+        return findings.resolve(parts.database, claim, resolution)
+    match, line = _ask_catalog(parts, told)
+    if match is not None and match.component is None and parts.settings.unknown_service == "skip":
+        findings.skip(parts.database, claim, _unknown(told, match), match.closest, (line,) if line else ())
+        return ()
+    whom = scope.make(told.service, match, spans)
+    component = whom.component
+    resolution = Resolution(
+        scope=whom.wire(),
+        service=component.name if component else told.service,
+        entity_ref=component.ref if component else told.entity_ref,
+        facts=scope.catalog_facts(match) if match else (),
+        coverage=(*((line,) if line else ()), *parts.gaps),
+        sources=tuple(parts.sources),
+        links=component.links if component else (),
+    )
+    return findings.resolve(parts.database, claim, resolution)
+
+
+def gather(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """One source. Its failure is a coverage line; the last source in opens the diagnosis."""
+    source = parts.sources.get(claim.subject)
+    if source is None:
+        detail = "not configured on the worker that was asked"
+        line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
+        return findings.gathered(parts.database, claim, (), line)
+    inquiry = _inquiry(parts, claim)
+    facts, line = gathering.ask(claim.subject, source, inquiry, parts.settings.source_timeout_seconds)
+    return findings.gathered(parts.database, claim, facts, line)
+
+
+def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """The brief of all facts, then the model's diagnosis, or the brief in its place."""
+    told = findings.reported(parts.database, claim.incident_id)
+    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+    whom = Scope.model_validate(state.scope)
+    made = brief.make(whom, state.facts, state.coverage, complete=True)
+    findings.brief_made(parts.database, claim.incident_id, claim.attempt, made)
+    case = Case(
+        service=whom.targets[0].service,
+        entity_ref=whom.component.ref if whom.component else told.entity_ref,
+        title=told.title,
+        severity=told.severity,
+        started_at=told.started_at,
+        scope=whom,
+        facts=state.facts,
+        coverage=state.coverage,
+        brief=made,
+    )
+    conclusion = _conclude(parts, case, whom)
+    shown = reading.incident(parts.database, claim.incident_id)
+    callback = findings.callback_url(parts.database, claim.incident_id)
+    told_to = tuple(name for name, notifier in parts.notifiers.items() if shown and notifier.wants(shown, callback))
+    return findings.conclude(parts.database, claim, replace(conclusion, notifiers=told_to))
+
+
+def deliver(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """One push. Raises PushFailure."""
+    incident = reading.incident(parts.database, claim.incident_id)
+    notifier = parts.notifiers.get(claim.subject)
+    if incident is not None and notifier is not None:
+        url = incident_url(parts, incident)
+        callback = findings.callback_url(parts.database, claim.incident_id)
+        notifier.push(Push(claim.work_id, incident, url, callback), Deadline.after(PUSH_SECONDS))
+    findings.delivered(parts.database, claim)
+    return ()
+
+
+def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
+    """Closes work that can never be done: a source becomes a gap, a push is dead, an attempt fails with its reason."""
+    if claim.kind == "gather":
+        line = Coverage(source=claim.subject, status=CoverageStatus.ERROR, detail=reason)
+        return findings.gathered(parts.database, claim, (), line)
+    if claim.kind == "deliver":
+        findings.delivered(parts.database, claim, error=reason)
+    else:
+        findings.fail(parts.database, claim, reason)
+    return ()
+
+
+def too_late(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """Closes a source whose deadline has passed, whatever became of whoever asked it."""
+    detail = f"no answer within {parts.settings.source_timeout_seconds:g} s, or its worker died"
+    line = Coverage(source=claim.subject, status=CoverageStatus.TIMEOUT, detail=detail)
+    return findings.gathered(parts.database, claim, (), line)
+
+
+def early_briefs(parts: Parts) -> int:
+    """Stores a brief of what is there for every attempt whose sources keep it waiting; gives how many."""
+    made = 0
+    waiting = findings.without_brief(parts.database, now() - timedelta(seconds=EARLY_BRIEF_SECONDS))
+    for incident_id, number in waiting:
+        state = findings.attempt_state(parts.database, incident_id, number)
+        if state.scope is not None:
+            early = brief.make(Scope.model_validate(state.scope), state.facts, state.coverage, complete=False)
+            made += findings.brief_made(parts.database, incident_id, number, early)
+    return made
+
+
+def incident_url(parts: Parts, incident: Incident) -> str:
+    """The incident's page."""
+    return f"{parts.public_url}/incidents/{incident.id}"
+
+
+def _ask_catalog(parts: Parts, told: Reported) -> tuple[CatalogMatch | None, Coverage | None]:
+    catalog = parts.catalog
+    if catalog is None:
+        return None, None
+    subject = AlertSubject(told.service, told.title, told.labels, told.annotations, told.entity_ref)
+    seconds = parts.settings.source_timeout_seconds
+    started = time.monotonic()
+    deadline = Deadline.after(seconds)
+    outcome = gathering.answered(CATALOG, lambda: catalog.match(subject, deadline), deadline, seconds)
+    if isinstance(outcome, Coverage):
+        return None, outcome
+    millis = round((time.monotonic() - started) * 1000)
+    return outcome, gathering.catalog_coverage(CATALOG, outcome, millis)
+
+
+def _unknown(told: Reported, match: CatalogMatch) -> str:
+    near = f" Closest: {', '.join(match.closest)}." if match.closest else ""
+    return (
+        f"not in catalog: no component matches '{told.service}'.{near} Add it to the catalog, name the component in "
+        "the alert's label `service`, or set WHYDOWN_UNKNOWN_SERVICE=analyze."
+    )
+
+
+def _inquiry(parts: Parts, claim: Claim) -> Inquiry:
+    told = findings.reported(parts.database, claim.incident_id)
+    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+    whom = Scope.model_validate(state.scope)
+    spans = whom.window
+    services = [target.service for target in whom.targets]
+    known = deployments.between(parts.database, services, spans.changes_since, spans.until)
+    deploys = tuple(
+        Deploy(**{name: value for name, value in asdict(deploy).items() if name != "event_id"}) for deploy in known
+    )
+    return Inquiry(scope=whom, title=told.title, errors=told.errors, deploys=deploys)
+
+
+def _conclude(parts: Parts, case: Case, whom: Scope) -> Conclusion:
+    if parts.provider is None:
+        diagnosis = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
+        return Conclusion(diagnosis, markdown.render(diagnosis))
+    name = parts.provider.name
+    consulted = consult(parts.provider, case, Deadline.after(parts.model_seconds))
+    failure = consulted.failure or "the model gave no usable answer"
+    diagnosis = consulted.diagnosis or _standing_in(case, whom, name, failure)
+    return Conclusion(
+        diagnosis=diagnosis,
+        analysis=markdown.render(diagnosis),
+        prompt=[asdict(message) for message in consulted.messages],
+        reply=consulted.reply_text,
+        model=consulted.model,
+        usage=consulted.usage,
+    )
+
+
+def _standing_in(case: Case, whom: Scope, provider: str | None, reason: str) -> Diagnosis:
+    return standing_in.diagnosis(whom, case.brief, case.facts, case.coverage, provider=provider, reason=reason)

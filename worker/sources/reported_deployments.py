@@ -1,0 +1,34 @@
+"""Deploys that somebody told Whydown about: `POST /deployments`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Self
+
+from shared.moment import Deadline
+from worker.changes import deploy_fact
+from worker.inquiry import Gathered, Inquiry
+
+SOURCE: Final = "changes.deployments"
+_MAX_DEPLOYS: Final = 50
+
+
+class ReportedDeployments:
+    """Turns reported deploys into facts."""
+
+    configure: ClassVar[str] = ""
+
+    @classmethod
+    def from_settings(cls) -> Self | None:
+        """Always there: it needs no setting."""
+        return cls()
+
+    def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
+        """The deploys reported for the targets, newest first."""
+        newest = sorted(inquiry.deploys, key=lambda deploy: deploy.started_at, reverse=True)
+        facts = tuple(deploy_fact(SOURCE, deploy) for deploy in newest[:_MAX_DEPLOYS])
+        left_out = len(newest) - len(facts)
+        return Gathered(facts=facts, detail=f"{left_out} older deploys left out" if left_out else None)
+
+    def probe(self, deadline: Deadline) -> str:
+        """There is nothing to reach."""
+        return "takes what POST /deployments receives"

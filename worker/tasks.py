@@ -1,0 +1,169 @@
+"""The Celery tasks: wiring only. A message says which row of work to look at; the row says whether there is work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from celery.signals import worker_ready, worker_shutdown
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.store import work
+from shared.store.work import Claim, Fenced
+from shared.task_queue import RECONCILE, TASKS, celery_app, publish
+from worker import pipeline
+from worker.hands import Hands
+from worker.notifiers import PushFailure
+from worker.parts import Parts, parts
+
+Stage = Callable[[Parts, Claim], tuple[str, ...]]
+
+AGAIN: Final = timedelta(seconds=5)
+"""Work that failed unexpectedly is tried again after this long."""
+
+# Seconds to the next try of a push, as Svix spaces them: https://docs.svix.com/retries.
+PUSH_PAUSES: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
+
+# A source that never comes back, although its deadline should have stopped it, is closed by the reconciler then.
+GRACE_SECONDS: Final = 1.0
+
+TICK_SECONDS: Final = 0.4
+
+_log = structlog.get_logger(__name__)
+_hands = Hands()
+
+
+@celery_app.task(name=TASKS["investigate"])
+def investigate(work_id: str) -> None:
+    """Asks the catalog whom to look at, and opens the sources' work."""
+    _do(work_id, pipeline.investigate, parts().settings.source_timeout_seconds * 2 + 30)
+
+
+@celery_app.task(name=TASKS["gather"])
+def gather(work_id: str) -> None:
+    """Asks one source."""
+    _do(work_id, pipeline.gather, parts().settings.source_timeout_seconds + GRACE_SECONDS, others_wait=True)
+
+
+@celery_app.task(name=TASKS["diagnose"])
+def diagnose(work_id: str) -> None:
+    """Makes the brief and asks the model."""
+    _do(work_id, pipeline.diagnose, parts().model_seconds + 60)
+
+
+@celery_app.task(name=TASKS["deliver"])
+def deliver(work_id: str) -> None:
+    """Pushes the result to one destination."""
+    _do(work_id, pipeline.deliver, pipeline.PUSH_SECONDS + 10)
+
+
+@celery_app.task(name=RECONCILE, send_events=False)
+def reconcile() -> None:
+    """Finds work that fell by the wayside, and sends it on its way again."""
+    found = work.sweep(parts().database)
+    more: list[str] = list(found.publish)
+    for claim in found.overdue:
+        more += _close(claim, pipeline.too_late)
+    for claim in found.exhausted:
+        reason = f"given up after {claim.tries} tries: each of them failed or died with its worker"
+        more += _close(claim, partial(pipeline.give_up, reason=reason))
+    if more or found.exhausted:
+        _log.info("reconciled", published=len(more), overdue=len(found.overdue), exhausted=len(found.exhausted))
+    publish(more)
+
+
+def _do(work_id: str, stage: Stage, seconds: float, others_wait: bool = False) -> None:
+    """Claims the work, does it, and publishes what may begin then. Nothing to claim: somebody else did it."""
+    database = parts().database
+    claim = work.claim(database, work_id, timedelta(seconds=seconds) if others_wait else None)
+    if claim is None:
+        return
+    with (
+        structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=work_id),
+        _hands.holding(claim, seconds),
+    ):
+        try:
+            opened = stage(parts(), claim)
+        except Fenced:
+            _log.info("fenced")  # whoever took it over has stored the result or will
+            return
+        except PushFailure as failure:
+            _push_again(claim, failure)
+            return
+        except Exception as failure:
+            _fail(claim, failure)
+            raise  # operators see it in Flower
+    publish(opened)
+
+
+def _push_again(claim: Claim, failure: PushFailure) -> None:
+    if failure.permanent or claim.tries > len(PUSH_PAUSES):
+        publish(pipeline.give_up(parts(), claim, failure.reason))
+    else:
+        pause = timedelta(seconds=PUSH_PAUSES[claim.tries - 1])
+        work.hand_back(parts().database, claim, pause, failure.reason)
+
+
+def _fail(claim: Claim, failure: Exception) -> None:
+    """Another try, or the end with its reason. A database that is away is not the work's fault."""
+    innocent = isinstance(failure, SQLAlchemyError)
+    reason = f"{type(failure).__name__} in {claim.kind}"
+    _log.warning("stage_failed", kind=claim.kind, tries=claim.tries, reason=type(failure).__name__)
+    try:
+        if claim.tries >= work.MAX_TRIES and not innocent:
+            publish(
+                pipeline.give_up(parts(), claim, f"{reason}, {claim.tries} times; the worker's log has the details")
+            )
+        else:
+            work.hand_back(parts().database, claim, AGAIN, reason, counts=not innocent)
+    except (SQLAlchemyError, Fenced):
+        _log.warning("left_to_the_reconciler")
+
+
+def _close(claim: Claim, close: Stage) -> tuple[str, ...]:
+    try:
+        return close(parts(), claim)
+    except Fenced:
+        return ()
+
+
+class _Clock(threading.Thread):
+    """The worker's own clock: early briefs, and the heartbeat of the claims in hand."""
+
+    def __init__(self) -> None:
+        super().__init__(name="whydown-clock", daemon=True)
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        ticks = 0
+        while not self.stopped.wait(TICK_SECONDS):
+            ticks += 1
+            try:
+                pipeline.early_briefs(parts())
+                if ticks % round(work.HEARTBEAT_SECONDS / TICK_SECONDS) == 0:
+                    _hands.renew(parts().database)
+            except SQLAlchemyError as failure:
+                _log.warning("clock_missed", reason=type(failure).__name__)
+            except Exception:  # noqa: BLE001  the clock must go on whatever happened
+                _log.exception("clock_missed")
+
+
+_clock = _Clock()
+
+
+# weak=False: Celery holds handlers weakly, and one that was collected is silently never called.
+@worker_ready.connect(weak=False)
+def _start(**_: Any) -> None:
+    parts()
+    _clock.start()
+
+
+@worker_shutdown.connect(weak=False)
+def _stop(**_: Any) -> None:
+    _clock.stopped.set()
+    if count := _hands.let_go(parts().database):
+        _log.info("handed_back", work=count)
