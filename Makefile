@@ -1,0 +1,65 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv, from the lock files.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: help setup demo test check lock clean
+
+help:
+	@echo "make demo    break an invented service and see what Whydown makes of it"
+	@echo "make test    run the tests (ARGS=... goes to pytest)"
+	@echo "make setup   make .venv with the whydown command and the test tools"
+	@echo "make check   lint, formatting, types, import rules"
+	@echo "make lock    bring the lock files up to pyproject.toml (UPGRADE=--upgrade for newer versions)"
+	@echo "make clean   take away what these made"
+
+setup: $(VENV)/dev.stamp
+
+demo: $(VENV)/runtime.stamp
+	$(BIN)/whydown demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Wheels only: building a source archive would fetch build tools that no hash vouches for.
+define install
+	$(PIP) install --require-hashes --only-binary :all: --requirement $(1)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+endef
+
+# The demonstration needs no test tools, and starts sooner without them.
+$(VENV)/runtime.stamp: requirements.lock pyproject.toml | $(VENV)
+	$(call install,requirements.lock)
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)
+	$(call install,requirements-dev.lock)
+	@touch $(VENV)/runtime.stamp $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, $(PYTHON) is not: name one, make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $@ || { rm -rf $@; exit 1; }
+
+# One lock for every Python from 3.11 on and every platform; the build tool is locked too, for --no-build-isolation.
+UV := uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --quiet $(UPGRADE)
+BUILD_TOOLS := $(BIN)/python -c \
+	"import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')"
+
+lock: | $(VENV)
+	$(PIP) install uv==0.13.9
+	$(BUILD_TOOLS) | $(BIN)/$(UV) --output-file requirements.lock
+	$(BUILD_TOOLS) | $(BIN)/$(UV) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""A 202 is a promise: parts die in the middle, and the incident ends all the same, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.end_to_end.landscape import Landscape, diagnosing, hanging
+from tests.end_to_end.test_contract import opened
+from tests.installation import Installation, until
+
+
+@pytest.fixture
+def fragile(world: Landscape, tmp_path: Path) -> Iterator[Installation]:
+    """An installation of this test's own, with a reconciler."""
+    with Installation(tmp_path / "whydown", world.settings()) as installation:
+        installation.start()
+        installation.start_beat()
+        yield installation
+
+
+def test_a_flushed_queue_loses_nothing(fragile: Installation, world: Landscape) -> None:
+    fragile.kill("worker")
+    incident_id = opened(fragile, world.alert("Flushed"))
+    with Redis(unix_socket_path=str(fragile.storage.embedded_socket())) as queue:
+        assert queue.dbsize() > 0
+        queue.flushall()
+    fragile.start_worker()
+    assert fragile.finished(incident_id)["status"] == "done"
+
+
+def test_intake_goes_on_without_a_queue(fragile: Installation, world: Landscape) -> None:
+    fragile.kill("queue")
+    incident_id = opened(fragile, world.alert("NoQueue"))
+    fragile.start_queue()
+    assert fragile.finished(incident_id)["status"] == "done"
+
+
+def test_a_worker_survives_a_restart_of_the_queue_with_a_task_in_hand(fragile: Installation, world: Landscape) -> None:
+    """celery 5.7.0 exits here: docs/decisions/0003-celery-version.md."""
+    world.model.respond = hanging(world.model)
+    first = opened(fragile, world.alert("InHand"))
+    until(lambda: world.model.asked, "the model is asked", fragile.logs)
+    fragile.kill("queue")
+    fragile.start_queue()
+    assert fragile.finished(first)["status"] == "done"
+    world.mend()
+    assert fragile.finished(opened(fragile, world.alert("AfterRestart")))["status"] == "done"
+    assert fragile.processes["worker"].poll() is None, fragile.logs()
+
+
+def test_a_worker_killed_in_the_middle_leaves_one_diagnosis(fragile: Installation, world: Landscape) -> None:
+    world.loki.respond = hanging(world.loki)
+    incident_id = opened(fragile, world.alert("Killed"))
+    until(lambda: world.loki.asked, "a source is asked", fragile.logs)
+    fragile.kill("worker")
+    world.mend()
+    world.model.respond = diagnosing
+    fragile.start_worker("second")
+    document = fragile.finished(incident_id)
+    assert document["status"] == "done"
+    assert [attempt["outcome"] for attempt in document["attempts"]] == ["done"]
+    assert len(world.model.asked) == document["usage"]["calls"], "the model was paid for one diagnosis"

@@ -1,0 +1,1 @@
+"""The command line, and everything that runs the other parts: on one machine with `whydown up`, or one by one."""

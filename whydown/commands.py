@@ -1,0 +1,147 @@
+"""The command line. Every command imports what it needs when it runs: `whydown --help` must be there at once."""
+
+# ruff: noqa: PLC0415
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+_PORT = click.IntRange(1, 65535)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class Checked(click.Command):
+    """A command that runs only when every setting's name is known."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command. Raises ConfigurationError for an unknown `WHYDOWN_` name."""
+        from shared.settings import check_names
+
+        check_names()
+        return super().invoke(ctx)
+
+
+class Commands(click.Group):
+    """The group of all commands."""
+
+    command_class = Checked
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="whydown")
+def cli() -> None:
+    """Why is it down? Takes alerts in, gathers what a human would, and says what most likely broke."""
+
+
+@cli.command()
+@click.option(
+    "--port", type=_PORT, default=8000, show_default=True, help="Port of the pages and webhooks on 127.0.0.1."
+)
+@click.option("--data", type=_FOLDER, help="Folder for everything that is kept. Default: WHYDOWN_DATA, else .whydown.")
+def up(port: int, data: Path | None) -> None:
+    """Runs everything on this machine, until Ctrl-C."""
+    from whydown.up import run
+
+    run(port, data)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="End after the diagnosis. So it does too when there is no terminal.")
+@click.option(
+    "--port", type=_PORT, default=8000, show_default=True, help="Port of the pages and webhooks on 127.0.0.1."
+)
+@click.option(
+    "--data",
+    type=_FOLDER,
+    default=Path(".whydown/demo"),
+    show_default=True,
+    help="Folder of the demonstration; emptied when it starts.",
+)
+@click.pass_context
+def demo(ctx: click.Context, once: bool, port: int, data: Path) -> None:
+    """Breaks an invented service and shows what Whydown makes of it."""
+    from whydown.demo import run
+
+    ctx.exit(run(port, data, once))
+
+
+@cli.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than loopback need tokens."
+)
+@click.option("--port", type=_PORT, default=8000, show_default=True, help="Port to listen on.")
+def web(host: str, port: int) -> None:
+    """The receiver: webhooks, API and pages."""
+    from webhook.server import serve
+
+    serve(host, port)
+
+
+@cli.command()
+def worker() -> None:
+    """A worker. Run as many as you like."""
+    from whydown.processes import run_worker
+
+    run_worker()
+
+
+@cli.command()
+def beat() -> None:
+    """The clock of periodic work. Run one."""
+    from whydown.processes import run_beat
+
+    run_beat()
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=_PORT, default=5555, show_default=True, help="Port to listen on.")
+def flower(host: str, port: int) -> None:
+    """Flower, the workers' dashboard, behind a login."""
+    from whydown.processes import run_flower
+
+    run_flower(host, port)
+
+
+@cli.command()
+@click.option("--down-to", metavar="REVISION", help="Go back to this revision instead; what came after it is lost.")
+def migrate(down_to: str | None) -> None:
+    """Brings the database's schema up to date."""
+    from whydown.processes import migrate as run
+
+    print(run(down_to))
+
+
+@cli.command()
+@click.argument("service")
+@click.option("--title", help="What is wrong, in a few words.")
+@click.option(
+    "--errors", type=click.File(encoding="utf-8", errors="replace"), help="File with error lines; - for standard input."
+)
+@click.option("--url", help="Where Whydown runs. Default: WHYDOWN_PUBLIC_URL, else http://127.0.0.1:8000.")
+@click.pass_context
+def analyze(ctx: click.Context, service: str, title: str | None, errors: TextIO | None, url: str | None) -> None:
+    """Asks a running Whydown why SERVICE is down."""
+    from whydown.client import analyze as run
+
+    ctx.exit(run(service, title, errors.read() if errors else None, url))
+
+
+@cli.command()
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Asks everything that is configured whether it works; exit status 1 when something does not."""
+    from whydown.doctor import run
+
+    ctx.exit(run())
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="As the README's table, without values.")
+def settings(markdown: bool) -> None:
+    """Every setting: its meaning, its default, and where its value comes from."""
+    from whydown.settings_listing import as_markdown, as_text
+
+    print(as_markdown() if markdown else as_text())

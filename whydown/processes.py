@@ -1,0 +1,138 @@
+"""The parts as processes of their own, as production runs them: worker, beat, Flower, migrations."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, SecretStr
+
+from shared.errors import ConfigurationError, WhydownError
+from shared.settings import Section, Storage, setting
+
+_FINISH_SECONDS: Final = 20.0
+"""How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
+
+
+class Config(Section):
+    """The processes beside the receiver."""
+
+    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = setting(
+        "WHYDOWN_WORKER_CONCURRENCY", default=64, description="Threads of each worker process: what it does at once."
+    )
+    flower_auth: SecretStr | None = setting(
+        "WHYDOWN_FLOWER_AUTH",
+        default=None,
+        description="`user:password` for Flower. Unset: one is made, kept in the data folder and printed.",
+    )
+
+
+def run_worker() -> None:
+    """A worker, until it is told to end."""
+    from celery.signals import worker_shutting_down  # noqa: PLC0415
+
+    from shared import schema  # noqa: PLC0415
+    from worker.parts import parts  # noqa: PLC0415
+
+    schema.check_at_start(parts().database)  # and every connector's settings with it
+    concurrency = Config.read().worker_concurrency
+    worker_shutting_down.connect(_bound_the_end, weak=False)
+    # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
+    name = f"worker-{os.getpid()}@%h"
+    sys.exit(
+        _celery().start(["--quiet", "worker", "--pool=threads", f"--concurrency={concurrency}", f"--hostname={name}"])
+    )
+
+
+def _celery() -> Any:
+    """Celery's application, its log in our form."""
+    from shared import log_output  # noqa: PLC0415
+    from shared.task_queue import celery_app  # noqa: PLC0415
+
+    log_output.configure()
+    return celery_app
+
+
+def _bound_the_end(**_: object) -> None:
+    # Celery waits for its threads without limit, on QUIT too: Python can end no thread.
+    timer = threading.Timer(_FINISH_SECONDS, _end_now)
+    timer.daemon = True
+    timer.start()
+    signal.signal(signal.SIGQUIT, lambda *_: threading.Thread(target=_end_now, daemon=True).start())
+
+
+def _end_now() -> None:
+    from celery.signals import worker_shutdown  # noqa: PLC0415
+
+    worker_shutdown.send(sender=None)  # hands back what the worker has in hand
+    os._exit(0)
+
+
+def run_beat() -> None:
+    """The one process that sends periodic work, until it is told to end."""
+    # The schedule is kept in memory: its periods are seconds, so there is nothing to remember, and Celery's default
+    # file breaks when the process is killed while it writes.
+    _celery().start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", "--loglevel=INFO"])
+
+
+def run_flower(host: str, port: int) -> None:
+    """Flower, never without a login, until it is told to end."""
+    data = Storage.read().data
+    login, made = flower_login(data)
+    if made:
+        print(f"Flower on http://{host}:{port}  login {login}", flush=True)
+    _celery().start(
+        [
+            "flower",
+            f"--address={host}",
+            f"--port={port}",
+            f"--basic-auth={login}",
+            "--persistent=True",
+            f"--db={data / 'flower'}",
+            "--state-save-interval=10000",
+            "--max-tasks=10000",
+            f"--conf={os.devnull}",  # or it would run a flowerconfig.py of the working directory
+        ]
+    )
+
+
+def flower_login(data: Path) -> tuple[str, bool]:
+    """`user:password` for Flower, and whether it was made up here: then it stays the same for this data folder."""
+    if (given := Config.read().flower_auth) is not None:
+        user, _, password = given.get_secret_value().partition(":")
+        if not user or not password:
+            raise ConfigurationError("WHYDOWN_FLOWER_AUTH: write it as user:password")
+        return given.get_secret_value(), False
+    kept = data / "flower-login"
+    data.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"whydown:{secrets.token_urlsafe(18)}")
+    except FileExistsError:
+        pass
+    return kept.read_text(), True
+
+
+def migrate(down_to: str | None) -> str:
+    """Brings the database's schema up to date, or back to a revision. Gives what was done, in words."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from shared import schema  # noqa: PLC0415
+    from shared.database import Database  # noqa: PLC0415
+
+    database = Database(Storage.read().resolved_database_url())
+    try:
+        if down_to is not None:
+            schema.downgrade(database, down_to)
+            return f"the database is back at schema {down_to}"
+        return f"the database is at schema {schema.upgrade(database)}"
+    except SQLAlchemyError as failure:
+        reason = str(getattr(failure, "orig", None) or failure).strip().partition("\n")[0]
+        raise WhydownError(f"the database could not be migrated: {reason} (check WHYDOWN_DATABASE_URL)") from None
+    finally:
+        database.close()
