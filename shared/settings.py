@@ -6,12 +6,15 @@ Values come from the environment, then from `.env` in the working directory, the
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
@@ -82,6 +85,9 @@ class Section(BaseSettings):
             raise ConfigurationError("; ".join(_say(cls, dict(error)) for error in invalid.errors())) from None
 
 
+_LONGEST_SOCKET: Final = 100
+
+
 class Storage(Section):
     """Where Whydown keeps what it knows and how its work travels."""
 
@@ -112,11 +118,17 @@ class Storage(Section):
 
     def resolved_redis_url(self) -> str:
         """The broker to use; the embedded server's socket when none is named."""
-        return self.redis_url or f"redis+socket://{self.embedded_socket()}"
+        return self.redis_url or f"redis+socket://{quote(str(self.embedded_socket()))}"
 
     def embedded_socket(self) -> Path:
-        """The embedded server's socket."""
-        return self.data.absolute() / "queue.sock"
+        """The embedded server's socket: in the data folder, or in the shared temporary folder when its path would be
+        longer than a socket's may be (104 bytes on macOS, 108 on Linux: unix(4), unix(7)).
+        """
+        socket = self.data.absolute() / "queue.sock"
+        if len(os.fsencode(socket)) <= _LONGEST_SOCKET:
+            return socket
+        name = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"whydown-{os.getuid()}-{name}" / "queue.sock"
 
 
 class Address(Section):
@@ -194,7 +206,8 @@ def every_setting(environ: Mapping[str, str] | None = None) -> list[SettingLine]
 def check_names(environ: Iterable[str] | None = None) -> None:
     """Raises ConfigurationError for a `WHYDOWN_` name that no part declares, naming the nearest known one."""
     known = {name for section in sections() for field in section.model_fields.values() for name in _names(field)}
-    given = {*(os.environ if environ is None else environ), *dotenv_values(".env")}
+    mounted = [path.name for path in SECRETS.iterdir()] if SECRETS.is_dir() else []
+    given = {*(os.environ if environ is None else environ), *dotenv_values(".env"), *mounted}
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0)

@@ -138,7 +138,7 @@ def _connector(registry: Registry[Any], name: str) -> Probe:
         connector = registry.load(name)
         built = connector.from_settings()
         if built is None:
-            raise NotConfigured(connector.configure)
+            raise NotConfigured(f"set {connector.configure}")
         return str(built.probe(deadline))
 
     return probe

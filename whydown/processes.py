@@ -39,8 +39,8 @@ def run_worker() -> None:
     from shared import schema  # noqa: PLC0415
     from worker.parts import parts  # noqa: PLC0415
 
-    schema.check_at_start(parts().database)  # and every connector's settings with it
     concurrency = Config.read().worker_concurrency
+    schema.check_at_start(parts().database)  # and every connector's settings with it
     worker_shutting_down.connect(_bound_the_end, weak=False)
     # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
     name = f"worker-{os.getpid()}@%h"

@@ -19,7 +19,9 @@ class Source(Protocol):
     """One place to look."""
 
     configure: ClassVar[str]
-    """What to set for this source to be asked, in words: shown when its category has no source at all."""
+    """What to set for this source to be asked, in words: shown when its category has no source at all. Empty when there
+    is nothing to set.
+    """
 
     @classmethod
     def from_settings(cls) -> Self | None:

@@ -15,7 +15,7 @@ LONGEST: Final = 2_000
 class AlertErrors:
     """Turns the alert's own error text into log lines of the alerted service."""
 
-    configure: ClassVar[str] = "Send error text in the alert's `errors`."
+    configure: ClassVar[str] = ""
 
     @classmethod
     def from_settings(cls) -> Self | None:
