@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
 from pydantic import Field, StringConstraints
 
+from shared.deploy import Action, Deploy
 from shared.moment import parse_time
-from shared.store.deployments import ReportedDeployment
 from webhook.body import one_line
 from webhook.grouping import MAX_SERVICE
 from webhook.manual_requests import Asked, Name, Time, Url
@@ -24,7 +24,6 @@ from webhook.problem import Problem, validated
 MAX_EVENTS: Final = 500
 """Events of one request."""
 
-Action = Literal["deployed", "upgraded", "rolledback", "removed"]
 _ACTIONS: Final[dict[str, Action]] = {
     "deployed": "deployed",
     "upgraded": "upgraded",
@@ -55,7 +54,7 @@ class PlainDeployment(Asked):
 class Events:
     """What one body reported."""
 
-    deployments: tuple[ReportedDeployment, ...]
+    deployments: tuple[Deploy, ...]
     ignored: tuple[str, ...]
     """Types of events that are no deploys of a service."""
 
@@ -65,7 +64,7 @@ def parse(body: object, moment: datetime) -> Events:
     events = body if isinstance(body, list) else [body]
     if not 1 <= len(events) <= MAX_EVENTS:
         raise Problem(422, f"the array holds {len(events)} events: send 1 to {MAX_EVENTS} at once")
-    deployments: list[ReportedDeployment] = []
+    deployments: list[Deploy] = []
     ignored: list[str] = []
     for event_id, event in map(_unwrapped, events):
         known = _CDEVENT.fullmatch(_text(_object(event, "context"), "type"))
@@ -89,14 +88,12 @@ def _unwrapped(event: Any) -> tuple[str | None, dict[str, Any]]:
     return _identity(event), event["data"]
 
 
-def _plain(event: dict[str, Any], event_id: str | None, moment: datetime) -> ReportedDeployment:
+def _plain(event: dict[str, Any], event_id: str | None, moment: datetime) -> Deploy:
     asked = validated(PlainDeployment, event)
-    return ReportedDeployment(
-        **asked.model_dump(exclude={"started_at"}), started_at=asked.started_at or moment, event_id=event_id
-    )
+    return Deploy(**asked.model_dump(exclude={"started_at"}), started_at=asked.started_at or moment, event_id=event_id)
 
 
-def _cdevent(event: dict[str, Any], action: Action) -> ReportedDeployment:
+def _cdevent(event: dict[str, Any], action: Action) -> Deploy:
     context, subject = _object(event, "context"), _object(event, "subject")
     content = _object(subject, "content")
     started_at = parse_time(context.get("timestamp"))
@@ -107,7 +104,7 @@ def _cdevent(event: dict[str, Any], action: Action) -> ReportedDeployment:
     if not service:
         raise Problem(422, "`subject.id` must name the deployed service", field="subject.id")
     version, commit = _version(package)
-    return ReportedDeployment(
+    return Deploy(
         service=service,
         started_at=started_at,
         version=version,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from shared.deploy import Deploy
 from shared.incident import CoverageStatus, Fact, Link
 from shared.wire import Wire
 
@@ -97,20 +98,6 @@ class Scope(Wire):
     window: Window
     component: Component | None = None
     neighbours: tuple[Component, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Deploy:
-    """A deploy that somebody told us about."""
-
-    service: str
-    started_at: datetime
-    version: str | None = None
-    commit: str | None = None
-    environment: str | None = None
-    url: str | None = None
-    actor: str | None = None
-    action: str = "deployed"
 
 
 @dataclass(frozen=True, slots=True)

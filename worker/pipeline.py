@@ -18,7 +18,7 @@ from shared.store.findings import Conclusion, Reported, Resolution
 from shared.store.work import Claim
 from worker import gathering
 from worker.consultation import consult
-from worker.inquiry import AlertSubject, CatalogMatch, Deploy, Inquiry, Scope
+from worker.inquiry import AlertSubject, CatalogMatch, Inquiry, Scope
 from worker.investigation import brief, brought, markdown, scope, standing_in
 from worker.investigation.case import Case
 from worker.notifiers import Push
@@ -175,10 +175,7 @@ def _inquiry(parts: Parts, claim: Claim) -> Inquiry:
     whom = Scope.model_validate(state.scope)
     spans = whom.window
     services = [target.service for target in whom.targets]
-    known = deployments.between(parts.database, services, spans.changes_since, spans.until)
-    deploys = tuple(
-        Deploy(**{name: value for name, value in asdict(deploy).items() if name != "event_id"}) for deploy in known
-    )
+    deploys = deployments.between(parts.database, services, spans.changes_since, spans.until)
     return Inquiry(scope=whom, title=told.title, errors=told.errors, deploys=deploys)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import select
 
 from shared.database import Database, insert_unless_there
+from shared.deploy import Deploy
 from shared.moment import now, rfc3339
 from shared.tables import DeploymentRow
 
@@ -18,23 +19,7 @@ MOST: Final = 200
 """Deploys that one investigation is told of, newest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedDeployment:
-    """One deploy event."""
-
-    service: str
-    started_at: datetime
-    version: str | None = None
-    commit: str | None = None
-    environment: str | None = None
-    url: str | None = None
-    actor: str | None = None
-    action: Literal["deployed", "upgraded", "rolledback", "removed"] = "deployed"
-    event_id: str | None = None
-    """The sender's id of the event: the same event twice is one deploy."""
-
-
-def record(database: Database, deployments: Sequence[ReportedDeployment]) -> int:
+def record(database: Database, deployments: Sequence[Deploy]) -> int:
     """Commits the events that are new, and says how many were."""
     moment = now()
     with database.writing() as session:
@@ -46,9 +31,7 @@ def record(database: Database, deployments: Sequence[ReportedDeployment]) -> int
         )
 
 
-def between(
-    database: Database, services: Sequence[str], since: datetime, until: datetime
-) -> tuple[ReportedDeployment, ...]:
+def between(database: Database, services: Sequence[str], since: datetime, until: datetime) -> tuple[Deploy, ...]:
     """The deploys of `services` that started in [since, until], newest first."""
     query = (
         select(DeploymentRow)
@@ -57,20 +40,18 @@ def between(
         .limit(MOST)
     )
     with database.reading() as session:
-        return tuple(
-            ReportedDeployment(**{name: getattr(row, name) for name in _FIELDS}) for row in session.scalars(query)
-        )
+        return tuple(Deploy(**{name: getattr(row, name) for name in _FIELDS}) for row in session.scalars(query))
 
 
 _FIELDS: Final = ("service", "started_at", "version", "commit", "environment", "url", "actor", "action")
 
 
-def _kept(event: ReportedDeployment) -> dict[str, object]:
+def _kept(event: Deploy) -> dict[str, object]:
     values = asdict(event)
     return {name: values[name] for name in _FIELDS}
 
 
-def _identity(event: ReportedDeployment) -> str:
+def _identity(event: Deploy) -> str:
     parts = (
         (event.event_id,)
         if event.event_id

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.moment import rfc3339
 from tests.loopback import Asked, Reply, StandIn
 from tests.repositories import AUTHOR
-from worker.github_api import Config
+from worker.repositories.github_access import Config
 
 TOKEN = "ghp_stand_in_token"
 NOT_FOUND = Reply({"message": "Not Found", "documentation_url": "https://docs.github.com/rest"}, 404)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from worker.inquiry import Deploy, Inquiry, Scope, Target, Window
+from shared.deploy import Deploy
+from worker.inquiry import Inquiry, Scope, Target, Window
 
 ALERT = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
 WINDOW = Window(

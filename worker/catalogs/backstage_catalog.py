@@ -11,9 +11,8 @@ from pydantic import SecretStr
 from shared.errors import ConfigurationError
 from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import Section, setting
-from worker.entities import components, ref_of, related
-from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
-from worker.matching import (
+from worker.catalog_model.entities import components, ref_of, related
+from worker.catalog_model.matching import (
     ALERT_NAMES,
     KUBERNETES_ID,
     LABEL_SELECTOR,
@@ -23,6 +22,7 @@ from worker.matching import (
     explicit_refs,
     names,
 )
+from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
 from worker.outbound import Outbound
 
 MOST_NEIGHBOURS: Final = 50

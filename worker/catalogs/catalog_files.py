@@ -15,10 +15,10 @@ import structlog
 from shared.incident import CoverageStatus
 from shared.moment import Deadline
 from shared.settings import Section, setting
-from worker import yaml_documents
-from worker.entities import components, ref_of
+from worker.catalog_model import yaml_documents
+from worker.catalog_model.entities import components, ref_of
+from worker.catalog_model.matching import MATCHED_KINDS, choose, closest
 from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
-from worker.matching import MATCHED_KINDS, choose, closest
 
 MOST_FILES: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from shared.errors import ConfigurationError
 from shared.moment import Deadline
-from worker import model_endpoint
+from worker.chat import model_endpoint
 from worker.llm import Config, ModelReply, ModelRequest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class OpenAiCompatible:
 
     def complete(self, request: ModelRequest, deadline: Deadline) -> ModelReply:
         """One call. Raises ModelFailure."""
-        from worker import chat_completions  # noqa: PLC0415  the SDK takes a second to import
+        from worker.chat import chat_completions  # noqa: PLC0415  the SDK takes a second to import
 
         limit: chat_completions.TokenLimit = "max_completion_tokens" if _is_openai(self._endpoint) else "max_tokens"
         endpoint = chat_completions.Endpoint(self._connect, self.model, limit, self._key)

@@ -9,7 +9,9 @@ from typing import ClassVar, Final, Self
 
 from shared.incident import Fact
 from shared.moment import Deadline
-from worker.changes import (
+from worker.each_target import each_target
+from worker.inquiry import Gathered, Inquiry, SourceFailure, Target, Window
+from worker.repositories.changes import (
     AFTER_ALERT,
     BEFORE_ALERT,
     BEFORE_WINDOW,
@@ -19,10 +21,8 @@ from worker.changes import (
     commit_fact,
     nothing_new,
 )
-from worker.each_target import each_target
-from worker.git_checkouts import Checkout, Checkouts, Config
-from worker.github_api import Config as GithubConfig
-from worker.inquiry import Gathered, Inquiry, SourceFailure, Target, Window
+from worker.repositories.git_checkouts import Checkout, Checkouts, Config
+from worker.repositories.github_access import Config as GithubConfig
 
 SOURCE: Final = "changes.git"
 _MAX_LOG_BYTES: Final = 1024 * 1024

@@ -7,10 +7,10 @@ from typing import ClassVar, Final, Self
 
 from shared.moment import Deadline
 from worker.each_target import each_target
-from worker.git_checkouts import Checkout, Checkouts, Config
-from worker.github_api import Config as GithubConfig
-from worker.gotcha import FILE_NAME, MAX_FILE_BYTES, heuristic_facts
 from worker.inquiry import Gathered, Inquiry, Target
+from worker.repositories.git_checkouts import Checkout, Checkouts, Config
+from worker.repositories.github_access import Config as GithubConfig
+from worker.repositories.gotcha import FILE_NAME, MAX_FILE_BYTES, heuristic_facts
 
 SOURCE: Final = "heuristics.git"
 _MAX_TREE_BYTES: Final = 1024 * 1024

@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
 
+from shared.deploy import Deploy
 from shared.incident import Fact
 from shared.moment import Deadline, DeadlineExceeded
-from worker.changes import (
+from worker.each_target import each_target
+from worker.inquiry import Gathered, Inquiry, SourceFailure, Target, Window
+from worker.repositories.changes import (
     AFTER_ALERT,
     BEFORE_ALERT,
     BEFORE_WINDOW,
@@ -20,13 +23,12 @@ from worker.changes import (
     deploy_fact,
     nothing_new,
 )
-from worker.each_target import each_target
-from worker.github_api import Config, GithubApi
-from worker.inquiry import Deploy, Gathered, Inquiry, SourceFailure, Target, Window
-from worker.repository_names import segments
+from worker.repositories.github_access import Config
+from worker.repositories.github_api import GithubApi
+from worker.repositories.names import segments
 
 if TYPE_CHECKING:
-    from worker.github_repository import Deployment, GithubRepository
+    from worker.repositories.github_repository import Deployment, GithubRepository
 
 SOURCE: Final = "changes.github"
 _LISTED: Final = 100

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from shared.moment import Deadline
 from worker.each_target import each_target
-from worker.github_api import Config, GithubApi, NotVisible
-from worker.gotcha import FILE_NAME, heuristic_facts
 from worker.inquiry import Gathered, Inquiry, Target
-from worker.repository_names import segments
+from worker.repositories.github_access import Config, NotVisible
+from worker.repositories.github_api import GithubApi
+from worker.repositories.gotcha import FILE_NAME, heuristic_facts
+from worker.repositories.names import segments
 
 if TYPE_CHECKING:
-    from worker.github_repository import GithubRepository
+    from worker.repositories.github_repository import GithubRepository
 
 SOURCE: Final = "heuristics.github"
 

@@ -18,7 +18,7 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, rfc3339
 from shared.settings import Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
-from worker.log_lines import Entry, entries, parse
+from worker.log_text.lines import Entry, entries, parse
 
 MOST_TARGETS: Final = 25
 LONGEST_LINE: Final = 1024 * 1024

@@ -18,8 +18,8 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
-from worker.log_levels import level_word
-from worker.log_lines import clean, parse
+from worker.log_text.levels import level_word
+from worker.log_text.lines import clean, parse
 from worker.outbound import Outbound
 
 MOST_TARGETS: Final = 25

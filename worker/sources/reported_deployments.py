@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Final, Self
 
 from shared.moment import Deadline
-from worker.changes import deploy_fact
 from worker.inquiry import Gathered, Inquiry
+from worker.repositories.changes import deploy_fact
 
 SOURCE: Final = "changes.deployments"
 _MAX_DEPLOYS: Final = 50

@@ -13,8 +13,8 @@ from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
+from worker.catalog_model.entities import ref_of
 from worker.catalogs.backstage_catalog import BackstageCatalog
-from worker.entities import ref_of
 from worker.inquiry import AlertSubject, SourceFailure
 
 RESPONSES = Path(__file__).parents[2] / "responses" / "backstage"

@@ -14,8 +14,8 @@ from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
 from tests.worker.github_stand_in import TOKEN, Answer, commit_item, config, deployment_item, file_item, github
 from tests.worker.inquiries import ALERT, INVOICE, LEDGER, inquiry
-from worker.github_api import Config
 from worker.inquiry import Gathered, SourceFailure, Target
+from worker.repositories.github_access import Config
 from worker.sources.github_changes import GithubChanges
 
 REPO = "/repos/acme/invoice-api"

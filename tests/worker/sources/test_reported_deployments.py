@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from shared.deploy import Deploy
 from shared.moment import Deadline
 from tests.worker.inquiries import ALERT, inquiry
-from worker.inquiry import Deploy, Gathered
+from worker.inquiry import Gathered
 from worker.sources.reported_deployments import ReportedDeployments
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from worker.catalog_model.matching import choose, closest, explicit_refs, names
 from worker.inquiry import AlertSubject, Component
-from worker.matching import choose, closest, explicit_refs, names
 
 KEYS = {"alert": "prometheus.io/alert", "selector": "grafana/alert-label-selector", "k8s": "backstage.io/kubernetes-id"}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.worker.inquiries import INVOICE
-from worker.gotcha import heuristic_facts
 from worker.inquiry import Gathered
+from worker.repositories.gotcha import heuristic_facts
 
 
 def read(content: bytes | str) -> Gathered:

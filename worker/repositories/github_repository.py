@@ -19,9 +19,9 @@ from github.GithubException import BadAttributeException, GithubException
 
 from shared.incident import CoverageStatus
 from shared.moment import utc
-from worker.changes import MAX_FILES, ChangedFile, Commit
-from worker.github_requests import BoundedRequester, reset_time
 from worker.inquiry import SourceFailure
+from worker.repositories.changes import MAX_FILES, ChangedFile, Commit
+from worker.repositories.github_requests import BoundedRequester, reset_time
 
 _RAW: Final = {"Accept": "application/vnd.github.raw+json"}
 _STATUSES: Final = 10

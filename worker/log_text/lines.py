@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from worker.log_levels import THROWN, level_of, level_word
-from worker.log_times import from_epoch, time_of
+from worker.log_text.levels import THROWN, level_of, level_word
+from worker.log_text.times import from_epoch, time_of
 from worker.printable import printable
 
 LONGEST_TEXT: Final = 8_000
@@ -27,7 +27,7 @@ class Entry:
     text: str
     at: datetime | None = None
     level: str | None = None
-    """As in `worker.log_levels`."""
+    """As in `worker.log_text.levels`."""
 
 
 def entries(lines: Iterable[str], near: datetime) -> Iterator[Entry]:

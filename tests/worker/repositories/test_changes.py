@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from shared.deploy import Deploy
 from shared.incident import Fact
 from tests.worker.inquiries import ALERT
-from worker.changes import (
+from worker.repositories.changes import (
     MAX_DIFF_BYTES,
     ChangedFile,
     Commit,
@@ -16,7 +17,6 @@ from worker.changes import (
     nothing_new,
     trimmed_diff,
 )
-from worker.inquiry import Deploy
 
 SHA = "3f2a9c1" + "0" * 33
 PATCH = "@@ -1,3 +1,3 @@\n a\n-Host=db\n+Server=db\n z"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from worker.entities import components, parse_ref, related
+from worker.catalog_model.entities import components, parse_ref, related
 
-RESPONSES = Path(__file__).parents[1] / "responses" / "backstage"
+RESPONSES = Path(__file__).parents[2] / "responses" / "backstage"
 
 
 def entity(kind: str, name: str, **spec: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.deploy import Deploy
 from shared.incident import Fact
 from shared.moment import rfc3339
-from worker.inquiry import Deploy
 from worker.printable import clipped, printable
 
 BEFORE_ALERT: Final = 25

@@ -15,7 +15,7 @@ from shared.moment import Deadline
 from shared.settings import Section, setting
 from worker.inquiry import SourceFailure, Target
 from worker.printable import printable
-from worker.repository_names import segments
+from worker.repositories.names import segments
 
 
 class Config(Section):

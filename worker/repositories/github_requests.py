@@ -11,9 +11,9 @@ from github.Requester import Requester
 
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, rfc3339
-from worker.github_api import Config, NotVisible
 from worker.inquiry import SourceFailure
 from worker.outbound import Answer, Outbound, checked
+from worker.repositories.github_access import Config, NotVisible
 
 _JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 

@@ -1,18 +1,14 @@
-"""GitHub's REST API (https://docs.github.com/en/rest), also of an Enterprise server."""
+"""Where GitHub is and who asks: the settings, and what its 404 means."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
-from shared.moment import Deadline
 from shared.settings import Section, setting
 from worker.inquiry import SourceFailure
-
-if TYPE_CHECKING:
-    from worker.github_repository import GithubRepository
 
 _PUBLIC: Final = "https://api.github.com"
 
@@ -60,28 +56,3 @@ class Config(Section):
 
 class NotVisible(SourceFailure):
     """GitHub answered 404, which it also does for what the token may not see."""
-
-
-class GithubApi:
-    """The way to GitHub. PyGithub takes half a second to import: it is loaded when the first question is asked."""
-
-    configure: ClassVar[str] = "GITHUB_TOKEN (and WHYDOWN_GITHUB_URL for GitHub Enterprise)"
-
-    def __init__(self, config: Config) -> None:
-        """Nothing is asked yet."""
-        self._config = config
-        self.web_url = config.web_url
-
-    def repository(self, parts: tuple[str, ...], deadline: Deadline) -> GithubRepository:
-        """The repository `owner, repo` (from `segments`), bound to the deadline. Threads may share it."""
-        from worker.github_repository import GithubRepository  # noqa: PLC0415 - imports PyGithub
-        from worker.github_requests import BoundedRequester  # noqa: PLC0415
-
-        return GithubRepository(BoundedRequester(self._config, deadline), "/".join(parts))
-
-    def probe(self, deadline: Deadline) -> str:
-        """Who the token is and what is left of the rate limit, in words. Raises SourceFailure or DeadlineExceeded."""
-        from worker.github_repository import remaining_quota  # noqa: PLC0415 - imports PyGithub
-        from worker.github_requests import BoundedRequester  # noqa: PLC0415
-
-        return remaining_quota(BoundedRequester(self._config, deadline), with_login=self._config.token is not None)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from worker.log_levels import level_of, level_word
-from worker.log_lines import LONGEST_TEXT, MOST_TRACE_LINES, Entry, clean, entries, parse
-from worker.log_times import from_epoch, time_of
+from worker.log_text.levels import level_of, level_word
+from worker.log_text.lines import LONGEST_TEXT, MOST_TRACE_LINES, Entry, clean, entries, parse
+from worker.log_text.times import from_epoch, time_of
 
 NEAR = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.yaml_documents import MalformedDocument, read, split
+from worker.catalog_model.yaml_documents import MalformedDocument, read, split
 
 
 def test_documents_are_split_where_yaml_says() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.alert import SERVICE_LABELS, UNNAMED
-from worker.entities import parse_ref
+from worker.catalog_model.entities import parse_ref
 from worker.inquiry import AlertSubject, Component
 
 REF_KEYS: Final = ("entity_ref", "entityRef", "backstage_entity_ref", "backstage.io/entity-ref")

@@ -1,0 +1,25 @@
+"""A deploy: something that changed what is running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Action = Literal["deployed", "upgraded", "rolledback", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One deploy of one service, as somebody reported it or as a source found it."""
+
+    service: str
+    started_at: datetime
+    version: str | None = None
+    commit: str | None = None
+    environment: str | None = None
+    url: str | None = None
+    actor: str | None = None
+    action: Action = "deployed"
+    event_id: str | None = None
+    """The reporter's id of the event: the same event twice is one deploy."""
