@@ -20,6 +20,8 @@ ERROR_LINE = "Npgsql.NpgsqlException (0x80004005): Failed to connect to 10.0.1.5
 GUILTY_MESSAGE = "refactor config to use Server= syntax for Npgsql"
 HEURISTIC = "Npgsql wants Host=, not Server=, in the connection string"
 
+CALLBACK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 ENTITIES: tuple[dict[str, Any], ...] = (
     {
         "apiVersion": "backstage.io/v1alpha1",
@@ -67,6 +69,8 @@ class Landscape:
     github: StandIn
     loki: StandIn
     model: StandIn
+    pager: StandIn
+    """Where a caller wants results pushed."""
 
     def settings(self) -> dict[str, str]:
         """What Whydown is told of it."""
@@ -84,6 +88,8 @@ class Landscape:
             "WHYDOWN_AI_CHAT_MODEL": "stand-in",
             "WHYDOWN_AI_TIMEOUT_SECONDS": "6",
             "WHYDOWN_SOURCE_TIMEOUT_SECONDS": "3",
+            "WHYDOWN_CALLBACK_ALLOW": self.pager.url.removeprefix("http://"),
+            "WHYDOWN_CALLBACK_SECRET": CALLBACK_SECRET,
         }
 
     def mend(self) -> None:
@@ -93,6 +99,7 @@ class Landscape:
             (self.github, _github),
             (self.loki, _loki(self.started)),
             (self.model, diagnosing),
+            (self.pager, _taking),
         ):
             stand_in.respond = respond
             stand_in.asked.clear()
@@ -139,8 +146,9 @@ def landscape(folder: Path) -> Iterator[Landscape]:
         StandIn(_github) as github,
         StandIn(_loki(started)) as loki,
         StandIn(diagnosing) as model,
+        StandIn(_taking) as pager,
     ):
-        yield Landscape(started, guilty, repositories, backstage, github, loki, model)
+        yield Landscape(started, guilty, repositories, backstage, github, loki, model, pager)
 
 
 def diagnosing(asked: Asked) -> Reply:
@@ -197,6 +205,10 @@ def hanging(stand_in: StandIn) -> Callable[[Asked], Reply]:
         return Reply({}, status=500)
 
     return respond
+
+
+def _taking(_: Asked) -> Reply:
+    return Reply(status=204)
 
 
 def _fact(prompt: str, words: str) -> str:

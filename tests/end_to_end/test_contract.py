@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import requests
+from standardwebhooks import Webhook
 
 from shared.moment import now, rfc3339
-from tests.end_to_end.landscape import ERROR_LINE, HEURISTIC, SERVICE, Landscape, hanging
+from tests.end_to_end.landscape import CALLBACK_SECRET, ERROR_LINE, HEURISTIC, SERVICE, Landscape, hanging
 from tests.installation import Installation, until
 from tests.loopback import Reply
 
@@ -174,6 +175,21 @@ def test_the_plain_body_brings_its_errors_along(whydown: Installation, world: La
     document = whydown.finished(opened(whydown, body, "/webhook/alert"))
     assert coverage(document)["logs.alert"] == "ok"
     assert any("the till hangs" in fact["text"] for fact in document["facts"])
+
+
+def test_the_result_is_pushed_and_signed(whydown: Installation, world: Landscape) -> None:
+    body = {
+        "serviceName": SERVICE,
+        "alertTitle": "Push",
+        "callbackUrl": f"{world.pager.url}/hook",
+        "errors": ERROR_LINE,
+    }
+    incident_id = opened(whydown, body, "/webhook/alert")
+    whydown.finished(incident_id)
+    until(lambda: len(world.pager.asked) == 1, "the result is pushed", whydown.logs)
+    first = world.pager.asked[0]
+    assert Webhook(CALLBACK_SECRET).verify(first.body, first.headers)["data"]["id"] == incident_id
+    assert first.headers["webhook-id"].startswith(incident_id)
 
 
 def test_waiting_for_a_manual_analysis(whydown: Installation, world: Landscape) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.end_to_end.landscape import Landscape, diagnosing, hanging
+from tests.end_to_end.landscape import SERVICE, Landscape, diagnosing, hanging
 from tests.end_to_end.test_contract import opened
 from tests.installation import Installation, until
+from tests.loopback import Reply
 
 
 @pytest.fixture
@@ -64,3 +65,14 @@ def test_a_worker_killed_in_the_middle_leaves_one_diagnosis(fragile: Installatio
     assert document["status"] == "done"
     assert [attempt["outcome"] for attempt in document["attempts"]] == ["done"]
     assert len(world.model.asked) == document["usage"]["calls"], "the model was paid for one diagnosis"
+
+
+def test_a_push_that_fails_is_pushed_again_under_the_same_id(fragile: Installation, world: Landscape) -> None:
+    world.pager.respond = lambda _: Reply("busy", status=503)
+    body = {"serviceName": SERVICE, "alertTitle": "Push", "callbackUrl": f"{world.pager.url}/hook"}
+    incident_id = opened(fragile, body, "/webhook/alert")
+    assert fragile.finished(incident_id)["status"] == "done", "a broken receiver fails no incident"
+    until(lambda: world.pager.asked, "the result is pushed", fragile.logs)
+    world.pager.respond = lambda _: Reply(status=204)
+    until(lambda: len(world.pager.asked) == 2, "it is pushed again", fragile.logs)
+    assert len({asked.headers["webhook-id"] for asked in world.pager.asked}) == 1
