@@ -82,9 +82,15 @@ def show(client: Client, incident_id: str, pause: Callable[[float], None]) -> in
     """
     incident = _follow(client, incident_id, pause)
     done = incident["status"] == Status.DONE
-    print(f"\n{incident['analysis'] if done else incident.get('detail') or 'no reason given'}\n")
+    print(f"\n{incident['analysis'] if done else _ending(incident)}\n")
     print(f"The page: {client.base_url}/incidents/{incident_id}", flush=True)
     return 0 if done else 1
+
+
+def _ending(incident: dict[str, Any]) -> str:
+    closest = incident.get("closest")
+    near = f"\nClosest names in the catalog: {', '.join(closest)}." if closest else ""
+    return (incident.get("detail") or "no reason given") + near
 
 
 def _follow(client: Client, incident_id: str, pause: Callable[[float], None]) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
         return findings.resolve(parts.database, claim, resolution)
     match, line = _ask_catalog(parts, told)
     if match is not None and match.component is None and parts.settings.unknown_service == "skip":
-        findings.skip(parts.database, claim, _unknown(told, match), match.closest, (line,) if line else ())
+        detail = f"not in catalog: no component is named '{told.service}'"
+        findings.skip(parts.database, claim, detail, match.closest, (line,) if line else ())
         return ()
     whom = scope.make(told.service, match, spans)
     component = whom.component
@@ -159,14 +160,6 @@ def _ask_catalog(parts: Parts, told: Reported) -> tuple[CatalogMatch | None, Cov
         return None, outcome
     millis = round((time.monotonic() - started) * 1000)
     return outcome, gathering.catalog_coverage(CATALOG, outcome, millis)
-
-
-def _unknown(told: Reported, match: CatalogMatch) -> str:
-    near = f" Closest: {', '.join(match.closest)}." if match.closest else ""
-    return (
-        f"not in catalog: no component matches '{told.service}'.{near} Add it to the catalog, name the component in "
-        "the alert's label `service`, or set WHYDOWN_UNKNOWN_SERVICE=analyze."
-    )
 
 
 def _inquiry(parts: Parts, claim: Claim) -> Inquiry:

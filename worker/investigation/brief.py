@@ -101,8 +101,9 @@ def _summary(
     errors = [signature for signature in signatures if signature.level == ERROR]
     if not errors:
         return f"{first} No error was found in the logs that could be read."
-    worst = errors[0]
-    return f"{first} {worst.service} logs “{gist(worst.text)}” ({worst.count} times)."
+    worst = min(errors, key=lambda signature: (signature.baseline_count > 0, -signature.count))
+    often = "once" if worst.count == 1 else f"{worst.count} times"
+    return f"{first} {worst.service} logs “{gist(worst.text)}” ({often})."
 
 
 def name(change: ranking.Change) -> str:
