@@ -83,13 +83,13 @@ class Cause(_Part):
         description="what most likely caused the incident, in one to three sentences"
     )
     confidence: Annotated[float, BeforeValidator(_confidence)] = Field(description="0 to 1")
-    citations: tuple[CitedFact, ...] = Field(description="the facts that the statement rests on")
+    citations: tuple[CitedFact, ...] = Field((), description="the facts that the statement rests on")
 
 
 class Action(_Part):
     kind: Annotated[Literal["immediate", "verify", "afterFix"], BeforeValidator(_kind)]
     text: str
-    command: str | None = Field(description="a command to copy, or null")
+    command: str | None = Field(None, description="a command to copy, or null")
 
 
 class Neighbour(_Part):
@@ -98,31 +98,34 @@ class Neighbour(_Part):
 
 
 class Reply(_Part):
-    """The model's whole reply, evidence before cause."""
+    """The model's whole reply, evidence before cause. All of it is asked for; what claims nothing may be missing."""
 
     evidence: tuple[FoundEvidence, ...]
     probable_cause: Cause
-    suggested_actions: tuple[Action, ...]
-    related_services: tuple[Neighbour, ...]
+    suggested_actions: tuple[Action, ...] = ()
+    related_services: tuple[Neighbour, ...] = ()
     suspect_change: Annotated[str | None, BeforeValidator(_change)] = Field(
-        description="sha or version of the one change among the facts that is to blame, or null"
+        None, description="sha or version of the one change among the facts that is to blame, or null"
     )
-    enough_information: bool
-    missing_data: tuple[str, ...] = Field(description="what to collect to be sure")
+    enough_information: bool = True
+    missing_data: tuple[str, ...] = Field((), description="what to collect to be sure")
 
 
 def _plain(schema: Any) -> Any:
-    """`schema` without the titles and docstrings that pydantic adds: they are tokens to pay for."""
+    """`schema` with every field required, and without the titles, docstrings and defaults that pydantic adds: strict
+    mode refuses defaults, and the rest are tokens to pay for.
+    """
     if isinstance(schema, list):
         return [_plain(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    docstring = schema.get("type") == "object"
-    return {
+    is_object = schema.get("type") == "object"
+    plain = {
         key: _plain(value)
         for key, value in schema.items()
-        if key != "title" and not (docstring and key == "description")
+        if key not in ("title", "default") and not (is_object and key == "description")
     }
+    return plain | {"required": list(plain["properties"])} if is_object else plain
 
 
 SCHEMA_NAME: Final = "diagnosis"

@@ -103,3 +103,13 @@ def test_the_schema_is_within_the_strict_subset() -> None:
 
 def test_the_schema_asks_for_evidence_before_the_cause() -> None:
     assert list(SCHEMA["properties"])[:2] == ["evidence", "probableCause"]
+
+
+def test_a_reply_may_leave_out_what_claims_nothing_but_is_asked_for_all_of_it() -> None:
+    evidence = [{"statement": "It cannot connect", "fact": "F1", "quote": "refused"}]
+    taken = parse(
+        json.dumps({"evidence": evidence, "probableCause": {"statement": "The database is away", "confidence": 0.5}})
+    )
+    assert (taken.suggested_actions, taken.suspect_change, taken.enough_information) == ((), None, True)
+    assert set(SCHEMA["required"]) == set(SCHEMA["properties"])
+    assert "default" not in json.dumps(SCHEMA)
