@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from queue import Full, Queue
+from threading import Lock, Thread
 from typing import Final
 
 import structlog
@@ -17,6 +19,9 @@ QUEUE: Final = "whydown"
 TASKS: Final = {kind: f"whydown.{kind}" for kind in ("investigate", "gather", "diagnose", "deliver")}
 RECONCILE: Final = "whydown.reconcile"
 RECONCILE_SECONDS: Final = 5.0
+
+MOST_WAITING: Final = 10_000
+"""Requests whose work may wait for a broker that does not answer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +86,38 @@ def publish(work_ids: Sequence[str]) -> None:
                 celery_app.send_task(TASKS[kind_of(work_id)], args=[work_id], task_id=work_id, producer=producer)
     except (OperationalError, RedisError, OSError) as failure:
         _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
+
+
+class Publisher:
+    """Publishes from a thread of its own, so that nobody who has an alert to answer for waits for the broker.
+
+    What it still holds when its process dies, or cannot hold because the broker is away for long, is found by the
+    reconciler.
+    """
+
+    def __init__(self, publish: Callable[[Sequence[str]], None] = publish) -> None:
+        """The thread starts with the first work: make one Publisher per process, after a fork."""
+        self._publish = publish
+        self._waiting: Queue[Sequence[str]] = Queue(MOST_WAITING)
+        self._start = Lock()
+        self._thread: Thread | None = None
+
+    def publish(self, work_ids: Sequence[str]) -> None:
+        """Returns at once and never raises."""
+        if not work_ids:
+            return
+        with self._start:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="whydown-publisher", daemon=True)
+                self._thread.start()
+        try:
+            self._waiting.put_nowait(work_ids)
+        except Full:
+            _log.warning("publish_left_to_the_reconciler", work=len(work_ids))
+
+    def _run(self) -> None:
+        while True:
+            self._publish(self._waiting.get())
 
 
 def kind_of(work_id: str) -> str:

@@ -70,7 +70,7 @@ def create_app(
     app.url_map.converters["incident"] = incident_routes.IncidentId
     app.extensions[EXTENSION] = Receiver(
         database=database,
-        queue=queue or Queue(task_queue.publish, task_queue.ping),
+        queue=queue or Queue(task_queue.Publisher().publish, task_queue.ping),
         guard=Guard(access, (address or Address.read()).public_url),
         grouping=grouping or Grouping.read(),
         quiet=timedelta(minutes=quiet),
