@@ -247,6 +247,15 @@ class Link(Wire):
     url: str
 
 
+class QueuePlace(Wire):
+    """Where an incident that waits for its turn stands."""
+
+    position: int
+    """1 is next."""
+    estimate_seconds: int | None = None
+    """Until its turn comes, as things went lately; None while nothing was finished yet."""
+
+
 class AlertSeen(Wire):
     """One alert of the incident."""
 
@@ -298,6 +307,8 @@ class Incident(IncidentSummary):
     diagnosis: Diagnosis | None = None
     analysis: str | None = None
     """The diagnosis as Markdown under the seed's four headings."""
+    queue: QueuePlace | None = None
+    """Set while it waits for its turn."""
     usage: Usage = Usage()
     timings: Timings = Timings()
     attempts: tuple[Attempt, ...] = ()

@@ -150,6 +150,12 @@ class Investigation(Section):
         default="skip",
         description="An alert whose service the catalog does not know: `skip` it, or `analyze` it all the same.",
     )
+    concurrent: int = setting(
+        "WHYDOWN_CONCURRENT_INVESTIGATIONS",
+        default=64,
+        description="How many incidents are investigated at once, across all workers; "
+        "the others wait, worst severity first.",
+    )
     source_timeout_seconds: float = setting(
         "WHYDOWN_SOURCE_TIMEOUT_SECONDS", default=10.0, description="Deadline of each source, in seconds."
     )

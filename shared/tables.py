@@ -88,10 +88,13 @@ class AttemptRow(Base):
     """One run of the investigation of one incident, with at most one diagnosis: its primary key sees to that."""
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_open", "finished_at", "admitted_at"),)
 
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     created_at: Mapped[datetime]
+    admitted_at: Mapped[datetime | None]
+    """When its turn came: only so many are under way at once."""
     started_at: Mapped[datetime | None]
     gathered_at: Mapped[datetime | None]
     brief_at: Mapped[datetime | None]
@@ -157,14 +160,15 @@ class CoverageRow(Base):
 class WorkRow(Base):
     """A piece of work that somebody must do. The row is the promise; the queue only says where to look.
 
-    pending -> running -> done; running -> pending again when its lease expires or it asks for another try;
-    -> failed when its tries are used up; -> cancelled when it became pointless.
+    waiting (an attempt whose turn has not come) -> pending -> running -> done; running -> pending again when its lease
+    expires or it asks for another try; -> failed when its tries are used up; -> cancelled when it became pointless.
     """
 
     __tablename__ = "work"
     __table_args__ = (
         Index("ix_work_due", "state", "due_at"),
         Index("ix_work_attempt", "incident_id", "attempt"),
+        Index("ix_work_kind", "kind", "state", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(160), primary_key=True)

@@ -52,13 +52,19 @@ def incident(document: Incident, moment: datetime) -> str:
         moment=moment,
         refresh=REFRESH_SECONDS if running else None,
         stages=STAGES,
-        stalled=document.status is Status.QUEUED and moment - document.received_at > PATIENCE,
+        stalled=_is_stalled(document, moment),
         events=timeline(document),
         gaps=gaps(document.coverage),
         facts={fact.id: fact for fact in document.facts},
         first=first,
         later=[action for action in actions if action is not first],
     )
+
+
+def _is_stalled(document: Incident, moment: datetime) -> bool:
+    """Whether it waits for somebody to take it up, and not for others to finish."""
+    is_next = document.queue is None or document.queue.position == 1
+    return document.status is Status.QUEUED and is_next and moment - document.received_at > PATIENCE
 
 
 def incident_list(page: Page, query: Mapping[str, Any], moment: datetime, base_url: str, needs_token: bool) -> str:

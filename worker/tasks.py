@@ -12,7 +12,7 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.store import work
+from shared.store import admission, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, celery_app, publish
 from worker import pipeline
@@ -40,6 +40,7 @@ _hands = Hands()
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
     """Asks the catalog whom to look at, and opens the sources' work."""
+    _admit()
     _do(work_id, pipeline.investigate, parts().settings.source_timeout_seconds * 2 + 30)
 
 
@@ -71,6 +72,7 @@ def reconcile() -> None:
     for claim in found.exhausted:
         reason = f"given up after {claim.tries} tries: each of them failed or died with its worker"
         more += _close(claim, partial(pipeline.give_up, reason=reason))
+    _admit()
     if more or found.exhausted:
         _log.info("reconciled", published=len(more), overdue=len(found.overdue), exhausted=len(found.exhausted))
     publish(more)
@@ -98,6 +100,13 @@ def _do(work_id: str, stage: Stage, seconds: float, others_wait: bool = False) -
             _fail(claim, failure)
             raise  # operators see it in Flower
     publish(opened)
+    if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
+        _admit()  # the attempt is over and has made room
+
+
+def _admit() -> None:
+    """Lets those begin whose turn has come."""
+    publish(admission.admit(parts().database, parts().settings.concurrent))
 
 
 def _push_again(claim: Claim, failure: PushFailure) -> None:

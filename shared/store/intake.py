@@ -285,7 +285,7 @@ class _Group:
 def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
     """Work that has not begun on a trouble that is over is pointless."""
     pending = update(WorkRow).where(
-        WorkRow.incident_id == row.id, WorkRow.attempt == row.attempt, WorkRow.state == "pending"
+        WorkRow.incident_id == row.id, WorkRow.attempt == row.attempt, WorkRow.state.in_(("waiting", "pending"))
     )
     cancelled = session.execute(pending.values(state="cancelled", finished_at=moment).returning(WorkRow.id)).all()
     if not cancelled:
@@ -301,7 +301,7 @@ def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
 def _start_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
     session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment))
     session.flush()
-    return new_work(session, row.id, row.attempt, "investigate", moment=moment)
+    return new_work(session, row.id, row.attempt, "investigate", moment=moment, waits=True)
 
 
 def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:

@@ -25,6 +25,7 @@ from shared.incident import (
     Usage,
 )
 from shared.moment import parse_time, rfc3339
+from shared.store import admission
 from shared.store.findings import coverage_of, facts_of
 from shared.tables import AlertRow, AttemptRow, IncidentRow
 
@@ -92,6 +93,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             brief=Brief.model_validate(current.brief) if current.brief else None,
             diagnosis=Diagnosis.model_validate(current.diagnosis) if current.diagnosis else None,
             analysis=current.analysis,
+            queue=admission.place_of(session, row) if row.status == Status.QUEUED else None,
             usage=Usage.model_validate(current, from_attributes=True),
             timings=_timings(current),
             attempts=tuple(Attempt.model_validate(attempt, from_attributes=True) for attempt in attempts),

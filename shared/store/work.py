@@ -59,9 +59,18 @@ class Fenced(Exception):
 
 
 def new_work(
-    session: Session, incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime
+    session: Session,
+    incident_id: str,
+    attempt: int,
+    kind: str,
+    subject: str = "",
+    *,
+    moment: datetime,
+    waits: bool = False,
 ) -> str:
-    """Adds a piece of work unless it is there, and gives its id."""
+    """Adds a piece of work unless it is there, and gives its id. What `waits` cannot be claimed before it is admitted
+    (`shared.store.admission`).
+    """
     work_id = ".".join(filter(None, (incident_id, str(attempt), kind, subject)))
     values = {
         "id": work_id,
@@ -69,7 +78,7 @@ def new_work(
         "attempt": attempt,
         "kind": kind,
         "subject": subject,
-        "state": "pending",
+        "state": "waiting" if waits else "pending",
         "due_at": moment + UNPUBLISHED,
         "tries": 0,
         "created_at": moment,

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from shared.alert import UNNAMED, Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.incident import Status
-from shared.store import intake, reading, work
+from shared.store import admission, intake, reading, work
 from shared.store.intake import IdempotencyConflict, IdempotencyKey, ManualRequest
 from shared.tables import AlertRow, IncidentRow
 
@@ -100,6 +100,7 @@ def test_resolved_before_work_began_cancels_it(database: Database) -> None:
 
 def test_resolved_after_work_began_only_marks_it(database: Database) -> None:
     first = intake.accept(database, delivery(alert()), QUIET)
+    admission.admit(database, 1)
     assert work.claim(database, first.work[0]) is not None
     intake.accept(database, delivery(alert(firing=False)), QUIET)
     document = reading.incident(database, first.incidents[0].id)

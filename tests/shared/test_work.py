@@ -11,7 +11,7 @@ from sqlalchemy import update
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Fact, Status
 from shared.moment import now
-from shared.store import findings, intake, reading, work
+from shared.store import admission, findings, intake, reading, work
 from shared.store.findings import Resolution
 from shared.store.intake import ManualRequest
 from shared.store.work import Claim, Fenced
@@ -20,8 +20,10 @@ from shared.tables import WorkRow
 
 @pytest.fixture
 def opened(database: Database) -> str:
-    """The id of the first work of a new incident."""
-    return intake.open_manual(database, ManualRequest(service="checkout", title="t")).work[0]
+    """The id of the first work of a new incident, whose turn has come."""
+    work_id = intake.open_manual(database, ManualRequest(service="checkout", title="t")).work[0]
+    assert admission.admit(database, 1) == (work_id,)
+    return work_id
 
 
 def test_one_of_many_claims_wins(database: Database, opened: str) -> None:

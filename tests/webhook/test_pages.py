@@ -27,6 +27,7 @@ from shared.incident import (
     Link,
     ProbableCause,
     ProducedBy,
+    QueuePlace,
     RelatedService,
     Status,
     SuggestedAction,
@@ -117,6 +118,11 @@ def test_a_queue_that_nobody_works_on_is_told(show: Show) -> None:
     stale = show(incident(Status.QUEUED, received_at=NOW - timedelta(minutes=5)))
     assert "whydown worker" not in fresh
     assert "No worker has taken this up for 5 min" in words(stale)
+
+
+def test_who_waits_for_others_is_told_its_place(show: Show) -> None:
+    page = words(show(incident(Status.QUEUED, queue=QueuePlace(position=12, estimate_seconds=240))))
+    assert "Number 12 in the queue , about 4 min to go" in page or "Number 12 in the queue, about 4 min to go" in page
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""Admission: so many attempts are under way at once, the others wait their turn. A storm is deferred, never dropped.
+
+Worst severity first; among equals the services take turns, so that one noisy service cannot starve another; then age.
+The bound holds across all workers, and with it the number of model calls at once: an attempt makes one at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from shared.alert import Severity
+from shared.database import Database
+from shared.incident import QueuePlace
+from shared.moment import now
+from shared.store.work import UNPUBLISHED
+from shared.tables import AttemptRow, IncidentRow, WorkRow
+
+_LOCK: Final = 0x77687964
+"""The advisory lock of admission on PostgreSQL: any constant of our own."""
+
+_LATELY: Final = 50
+"""Finished attempts that an estimate is made from."""
+
+
+def admit(database: Database, most: int) -> tuple[str, ...]:
+    """Lets waiting attempts begin while fewer than `most` are under way; gives their work's ids, to be published."""
+    moment = now()
+    with database.writing() as session:
+        if not database.is_sqlite:  # SQLite's writers come one at a time anyway
+            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        free = most - (session.scalar(select(func.count()).select_from(AttemptRow).where(*_under_way())) or 0)
+        if free <= 0:
+            return ()
+        chosen = session.execute(_in_turn().limit(free)).all()
+        for work_id, incident_id, attempt in chosen:
+            session.execute(
+                update(WorkRow).where(WorkRow.id == work_id).values(state="pending", due_at=moment + UNPUBLISHED)
+            )
+            session.execute(
+                update(AttemptRow)
+                .where(AttemptRow.incident_id == incident_id, AttemptRow.number == attempt)
+                .values(admitted_at=moment)
+            )
+    return tuple(work_id for work_id, _, _ in chosen)
+
+
+def place_of(session: Session, row: IncidentRow) -> QueuePlace | None:
+    """Where a waiting incident stands in the queue, and how long that takes as things went lately; None when it does
+    not wait. The services' taking turns is left out of the count: it moves all but a noisy one by a few places.
+    """
+    mine = session.execute(
+        select(WorkRow.created_at).where(
+            WorkRow.incident_id == row.id, WorkRow.attempt == row.attempt, WorkRow.state == "waiting"
+        )
+    ).one_or_none()
+    if mine is None:
+        return None
+    rank, own = _rank(), Severity(row.severity).rank
+    before = (
+        select(func.count())
+        .select_from(WorkRow)
+        .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
+        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
+        .where(or_(rank < own, and_(rank == own, WorkRow.created_at < mine[0])))
+    )
+    position = 1 + (session.scalar(before) or 0)
+    each = _seconds_each(session)
+    return QueuePlace(position=position, estimate_seconds=None if each is None else round(position * each))
+
+
+def _under_way() -> tuple[ColumnElement[bool], ...]:
+    return AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None)
+
+
+def _in_turn() -> Select[str, str, int]:
+    """Waiting work in the order in which it is admitted."""
+    busy = (
+        select(IncidentRow.service, func.count().label("busy"))
+        .join(AttemptRow, (AttemptRow.incident_id == IncidentRow.id) & (AttemptRow.number == IncidentRow.attempt))
+        .where(*_under_way())
+        .group_by(IncidentRow.service)
+        .subquery()
+    )
+    rank = _rank()
+    turn = func.row_number().over(partition_by=(IncidentRow.service, rank), order_by=WorkRow.created_at)
+    return (
+        select(WorkRow.id, WorkRow.incident_id, WorkRow.attempt)
+        .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
+        .outerjoin(busy, busy.c.service == IncidentRow.service)
+        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
+        .order_by(rank, turn + func.coalesce(busy.c.busy, 0), WorkRow.created_at, WorkRow.id)
+    )
+
+
+def _rank() -> ColumnElement[int]:
+    return case({severity.value: severity.rank for severity in Severity}, value=IncidentRow.severity, else_=2)
+
+
+def _seconds_each(session: Session) -> float | None:
+    """Seconds from one finished attempt to the next, lately."""
+    lately = select(AttemptRow.finished_at).where(AttemptRow.finished_at.is_not(None))
+    finished = session.scalars(lately.order_by(AttemptRow.finished_at.desc()).limit(_LATELY)).all()
+    if len(finished) < 2:
+        return None
+    newest, oldest = finished[0], finished[-1]
+    return (newest - oldest).total_seconds() / (len(finished) - 1) if newest and oldest else None

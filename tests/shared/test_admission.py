@@ -1,0 +1,87 @@
+"""Storms are deferred, never dropped: who may begin, and who waits where."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from shared.alert import Severity
+from shared.database import Database
+from shared.store import admission, findings, intake, reading, work
+from shared.store.intake import ManualRequest
+
+
+def opened(database: Database, service: str, severity: Severity = Severity.WARNING) -> str:
+    """The id of the work of a new incident."""
+    return intake.open_manual(database, ManualRequest(service=service, title="t", severity=severity)).work[0]
+
+
+def end(database: Database, work_id: str) -> None:
+    """Investigates to the end, at once."""
+    claim = work.claim(database, work_id)
+    assert claim is not None
+    findings.skip(database, claim, "over", (), ())
+
+
+def position(database: Database, work_id: str) -> int | None:
+    document = reading.incident(database, work_id.partition(".")[0])
+    assert document is not None
+    return document.queue.position if document.queue else None
+
+
+def test_no_more_than_the_bound_begin_and_the_others_follow_as_room_is_made(database: Database) -> None:
+    ids = [opened(database, f"s{n}") for n in range(5)]
+    assert admission.admit(database, 2) == (ids[0], ids[1])
+    assert admission.admit(database, 2) == (), "no room"
+    assert work.claim(database, ids[2]) is None, "its turn has not come"
+    end(database, ids[1])
+    assert admission.admit(database, 2) == (ids[2],)
+
+
+def test_the_worst_goes_first_then_the_oldest(database: Database) -> None:
+    minor = opened(database, "a", Severity.INFO)
+    old = opened(database, "b", Severity.CRITICAL)
+    new = opened(database, "c", Severity.CRITICAL)
+    assert [position(database, each) for each in (minor, old, new)] == [3, 1, 2]
+    assert admission.admit(database, 1) == (old,)
+    assert [position(database, each) for each in (minor, old, new)] == [2, None, 1]
+
+
+def test_a_noisy_service_cannot_starve_another(database: Database) -> None:
+    noisy = [opened(database, "noisy") for _ in range(20)]
+    quiet = opened(database, "quiet")
+    assert admission.admit(database, 2) == (noisy[0], quiet)
+    end(database, noisy[0])
+    end(database, quiet)
+    late = opened(database, "late")
+    assert admission.admit(database, 2) == (noisy[1], late)
+
+
+def test_a_service_that_is_busy_waits_behind_one_that_is_not(database: Database) -> None:
+    busy = [opened(database, "busy") for _ in range(3)]
+    assert admission.admit(database, 2) == (busy[0], busy[1])
+    other = opened(database, "other")
+    assert admission.admit(database, 3) == (other,)
+
+
+def test_many_workers_at_once_keep_the_bound(database: Database) -> None:
+    for n in range(30):
+        opened(database, f"s{n}")
+    with ThreadPoolExecutor(8) as pool:
+        admitted = [each for ids in pool.map(lambda _: admission.admit(database, 7), range(16)) for each in ids]
+    assert len(admitted) == len(set(admitted)) == 7
+
+
+def test_an_estimate_is_made_from_what_was_finished_lately(database: Database) -> None:
+    first = opened(database, "s")
+    waiting = reading.incident(database, first.partition(".")[0])
+    assert waiting is not None
+    assert waiting.queue is not None
+    assert waiting.queue.estimate_seconds is None
+    for _ in range(2):
+        done = opened(database, "s", Severity.CRITICAL)
+        admission.admit(database, 1)
+        end(database, done)
+    waiting = reading.incident(database, first.partition(".")[0])
+    assert waiting is not None
+    assert waiting.queue is not None
+    assert waiting.queue.estimate_seconds is not None
