@@ -10,6 +10,7 @@ from shared.database import Database
 from shared.incident import Coverage
 from shared.settings import Address, Investigation, Storage
 from worker import llm
+from worker.breaker import Breaker
 from worker.catalogs import CATALOGS, Catalog
 from worker.gathering import gaps
 from worker.notifiers import NOTIFIERS, Notifier
@@ -38,12 +39,13 @@ def parts() -> Parts:
     model = llm.Config.read()
     sources = {name: source for name, kind in SOURCES if (source := kind.from_settings()) is not None}
     catalog = next((catalog for _, kind in CATALOGS if (catalog := kind.from_settings()) is not None), None)
+    provider = llm.configured_provider(model)
     return Parts(
         database=Database(Storage.read().resolved_database_url()),
         settings=Investigation.read(),
         sources=sources,
         catalog=catalog,
-        provider=llm.configured_provider(model),
+        provider=Breaker(provider) if provider else None,
         model_seconds=model.timeout_seconds,
         notifiers={name: notifier for name, kind in NOTIFIERS if (notifier := kind.from_settings()) is not None},
         gaps=gaps(["catalog"] * (catalog is not None) + list(sources), _offered()),
