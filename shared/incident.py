@@ -247,6 +247,17 @@ class Link(Wire):
     url: str
 
 
+class RelatedIncident(Wire):
+    """Another incident that began about the same time."""
+
+    id: str
+    service: str
+    title: str
+    status: Status
+    relation: Literal["same", "dependency", "dependent"]
+    """What the other's service is to this one's."""
+
+
 class QueuePlace(Wire):
     """Where an incident that waits for its turn stands."""
 
@@ -307,6 +318,8 @@ class Incident(IncidentSummary):
     diagnosis: Diagnosis | None = None
     analysis: str | None = None
     """The diagnosis as Markdown under the seed's four headings."""
+    related: tuple[RelatedIncident, ...] = ()
+    """Incidents of the same service and of its neighbours around the same time."""
     queue: QueuePlace | None = None
     """Set while it waits for its turn."""
     usage: Usage = Usage()

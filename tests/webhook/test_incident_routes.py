@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy
-from shared.store import findings, intake, work
+from shared.store import admission, findings, intake, work
 from tests.webhook.receivers import ALERT, PAGE, Notes, receiver_on
 
 
@@ -22,6 +22,7 @@ def alert(client: FlaskClient, **changes: Any) -> str:
 
 def conclude(database: Database, incident_id: str, attempt: int = 1) -> None:
     """Does what a worker does, without looking at anything."""
+    admission.admit(database, 99)
     claim = work.claim(database, f"{incident_id}.{attempt}.investigate")
     assert claim is not None
     (next_id,) = findings.resolve(database, claim, findings.Resolution({}, "invoice-api", None))

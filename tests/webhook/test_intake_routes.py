@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy, Status
 from shared.settings import Address
-from shared.store import findings, reading, work
+from shared.store import admission, findings, reading, work
 from shared.tables import Base, IncidentRow
 from tests.webhook.receivers import ALERT, Notes, receiver_on
 from webhook.body import MAX_BYTES
@@ -45,6 +45,7 @@ def only(answer: TestResponse) -> dict[str, Any]:
 
 def conclude(database: Database, work_id: str) -> None:
     """Does what a worker does, without looking at anything."""
+    admission.admit(database, 99)
     claim = work.claim(database, work_id)
     assert claim is not None
     (next_id,) = findings.resolve(database, claim, findings.Resolution({}, "invoice-api", None))

@@ -28,6 +28,7 @@ from shared.incident import (
     ProbableCause,
     ProducedBy,
     QueuePlace,
+    RelatedIncident,
     RelatedService,
     Status,
     SuggestedAction,
@@ -118,6 +119,15 @@ def test_a_queue_that_nobody_works_on_is_told(show: Show) -> None:
     stale = show(incident(Status.QUEUED, received_at=NOW - timedelta(minutes=5)))
     assert "whydown worker" not in fresh
     assert "No worker has taken this up for 5 min" in words(stale)
+
+
+def test_incidents_of_neighbours_about_the_same_time_are_linked(show: Show) -> None:
+    other = RelatedIncident(
+        id="abc", service="invoice-db", title="Disk full", status=Status.DONE, relation="dependency"
+    )
+    page = show(incident(Status.DONE, related=(other,)))
+    assert '<a href="/incidents/abc"><strong>invoice-db</strong>: Disk full</a>' in page
+    assert "invoice-api depends on it" in words(page)
 
 
 def test_who_waits_for_others_is_told_its_place(show: Show) -> None:
