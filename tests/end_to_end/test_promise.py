@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from shared.task_queue import QUEUE
 from tests.end_to_end.landscape import SERVICE, Landscape, diagnosing, hanging
 from tests.end_to_end.test_contract import opened
 from tests.installation import Installation, until
@@ -27,7 +28,7 @@ def test_a_flushed_queue_loses_nothing(fragile: Installation, world: Landscape) 
     fragile.kill("worker")
     incident_id = opened(fragile, world.alert("Flushed"))
     with Redis(unix_socket_path=str(fragile.storage.embedded_socket())) as queue:
-        assert queue.dbsize() > 0
+        until(lambda: queue.llen(QUEUE), "the work is published", fragile.logs)
         queue.flushall()
     fragile.start_worker()
     assert fragile.finished(incident_id)["status"] == "done"
