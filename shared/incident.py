@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -229,6 +229,24 @@ class Timings(Wire):
     total_ms: int | None = None
 
 
+FeedbackVerdict = Literal["right", "partly", "wrong"]
+"""What people say of a diagnosis."""
+
+MAX_SAID: Final = 2_000
+"""Characters of a cause or a fix as people tell it."""
+
+
+class Feedback(Wire):
+    """What people found out once it was over: whether the diagnosis was right, and what it really was."""
+
+    verdict: FeedbackVerdict
+    actual_cause: str | None = None
+    fixed_by: str | None = None
+    at: datetime
+    attempt: int
+    """The number of the attempt whose diagnosis was judged."""
+
+
 class Attempt(Wire):
     """One run of the investigation."""
 
@@ -318,6 +336,8 @@ class Incident(IncidentSummary):
     diagnosis: Diagnosis | None = None
     analysis: str | None = None
     """The diagnosis as Markdown under the seed's four headings."""
+    feedback: Feedback | None = None
+    """The latest judgement of it; None while there is none."""
     related: tuple[RelatedIncident, ...] = ()
     """Incidents of the same service and of its neighbours around the same time."""
     queue: QueuePlace | None = None

@@ -190,6 +190,22 @@ class WorkRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class FeedbackRow(Base):
+    """One judgement of one incident. They are kept; the one with the highest number counts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (Index("ix_feedback_at", "at"),)
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    """The attempt whose diagnosis was judged."""
+    verdict: Mapped[str] = mapped_column(String(8))
+    actual_cause: Mapped[str | None] = mapped_column(Text)
+    fixed_by: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
 class DeploymentRow(Base):
     """A deploy that somebody told us about by POST /deployments."""
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from flask import Blueprint, Response, request
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 from werkzeug.routing import BaseConverter
 
 from shared.alert import Severity
-from shared.incident import Incident, Status
+from shared.incident import MAX_SAID, FeedbackVerdict, Incident, Status
 from shared.moment import now
-from shared.store import intake, reading
+from shared.store import feedback, intake, reading
+from shared.store.feedback import Judgement, Unfinished
 from shared.wire import Wire
-from webhook import pages
+from webhook import body, pages
 from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
-from webhook.manual_requests import Time
+from webhook.manual_requests import Asked, Time
 from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import prefers_page, wait_seconds
 from webhook.problem import Problem, validated
@@ -51,6 +52,21 @@ class ListQuery(Wire):
         """What to list."""
         given = self.model_dump(exclude={"q"})
         return reading.Filters(**given, text=self.q)
+
+
+def _said(value: object) -> object:
+    return body.text(value, MAX_SAID + 1).strip() or None if isinstance(value, str) else value
+
+
+Said = Annotated[Annotated[str, StringConstraints(max_length=MAX_SAID)] | None, BeforeValidator(_said)]
+
+
+class FeedbackRequest(Asked):
+    """The body of POST /incidents/<id>/feedback."""
+
+    verdict: FeedbackVerdict = Field(description="how the diagnosis was: right, partly or wrong")
+    actual_cause: Said = Field(None, description=f"what it really was, at most {MAX_SAID} characters")
+    fixed_by: Said = Field(None, description=f"what fixed it, at most {MAX_SAID} characters")
 
 
 def _list_parameters() -> tuple[Parameter, ...]:
@@ -160,6 +176,53 @@ def retry(incident_id: str) -> Response:
     if prefers_page():
         return see_other(f"{request.script_root}/incidents/{incident_id}")
     return accepted(taken)
+
+
+@routes.post("/incidents/<incident:incident_id>/feedback")
+@describes(
+    Operation(
+        summary="Says whether the diagnosis was right, and what fixed it",
+        description="Once the incident is finished, with or without a diagnosis. All that was said is kept and the "
+        "latest counts; the same said twice counts once. The page's form sends the same fields.",
+        parameters=(_ID,),
+        body=FeedbackRequest,
+        accepts=JSON,
+        example={
+            "verdict": "partly",
+            "actualCause": "The pool was too small for the month-end run.",
+            "fixedBy": "Max Pool Size back to 50",
+        },
+        answers={
+            200: Answer("The incident with the feedback in it.", Incident, ("ETag",)),
+            303: Answer("For a browser: back to the page.", headers=("Location",), media=()),
+        },
+        refusals=(403, 409, 503),
+    )
+)
+def judge(incident_id: str) -> Response:
+    """Stores what somebody says of it."""
+    here = receiver()
+    said = validated(FeedbackRequest, _sent())
+    try:
+        known = feedback.judge(here.database, incident_id, Judgement(said.verdict, said.actual_cause, said.fixed_by))
+    except Unfinished:
+        detail = "the incident is not finished: judge it when its `status` is done (GET it with Prefer: wait=60)"
+        raise Problem(409, detail, field="status") from None
+    revision = reading.revision(here.database, incident_id) if known else None
+    if revision is None:
+        raise _unknown(incident_id)
+    if prefers_page():
+        return see_other(f"{request.script_root}/incidents/{incident_id}#feedback")
+    answer = json_answer(_document(incident_id))
+    answer.set_etag(_etag(revision), weak=True)
+    return _private(answer)
+
+
+def _sent() -> object:
+    """The fields of the page's form, or the JSON of the body."""
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return request.form.to_dict()
+    return body.parse(request.get_data(), request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
 
 
 def _document(incident_id: str) -> Incident:

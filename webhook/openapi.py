@@ -82,6 +82,7 @@ _REFUSALS: Final = {
     401: "The token is missing or wrong.",
     403: "A page of another site sent this.",
     404: "There is no such thing.",
+    409: "It is not finished yet.",
     413: "The body is too large.",
     415: "The body is not `application/json`, or compressed.",
     422: "A field is missing or wrong; `errors` lists all of them.",

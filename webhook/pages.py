@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from flask import Flask, render_template, request
 
-from shared.incident import Coverage, CoverageStatus, Incident, Status, SuggestedAction
+from shared.incident import MAX_SAID, Coverage, CoverageStatus, FeedbackVerdict, Incident, Status, SuggestedAction
 from shared.moment import rfc3339, utc
 from shared.store.reading import Page
 from webhook.fields import http_url
@@ -58,6 +58,8 @@ def incident(document: Incident, moment: datetime) -> str:
         facts={fact.id: fact for fact in document.facts},
         first=first,
         later=[action for action in actions if action is not first],
+        verdicts=get_args(FeedbackVerdict),
+        most_said=MAX_SAID,
     )
 
 

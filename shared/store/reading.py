@@ -26,6 +26,7 @@ from shared.incident import (
 )
 from shared.moment import parse_time, rfc3339
 from shared.store import admission
+from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
 from shared.store.related import related_incidents
 from shared.tables import AlertRow, AttemptRow, IncidentRow
@@ -94,6 +95,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             brief=Brief.model_validate(current.brief) if current.brief else None,
             diagnosis=Diagnosis.model_validate(current.diagnosis) if current.diagnosis else None,
             analysis=current.analysis,
+            feedback=feedback_of(session, (incident_id,)).get(incident_id),
             related=related_incidents(session, row, current.scope),
             queue=admission.place_of(session, row) if row.status == Status.QUEUED else None,
             usage=Usage.model_validate(current, from_attributes=True),

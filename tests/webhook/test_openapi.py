@@ -11,6 +11,7 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from shared.database import Database
+from tests.webhook.investigations import alert, conclude
 from tests.webhook.receivers import PAGE, receiver_on
 from webhook.openapi import operation_of
 
@@ -54,6 +55,7 @@ def test_every_route_is_described(app: Flask, document: dict[str, Any]) -> None:
         "/incidents",
         "/incidents/{incident_id}",
         "/incidents/{incident_id}/retry",
+        "/incidents/{incident_id}/feedback",
         "/deployments",
         "/healthz",
         "/readyz",
@@ -86,12 +88,17 @@ def test_it_fits_the_specification_s_own_schema(document: dict[str, Any]) -> Non
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_bodies_have_models_and_examples_that_are_accepted(app: Flask, document: dict[str, Any]) -> None:
+def test_bodies_have_models_and_examples_that_are_accepted(
+    app: Flask, sqlite: Database, document: dict[str, Any]
+) -> None:
+    concluded = alert(app.test_client())
+    conclude(sqlite, concluded)
     for path, methods in document["paths"].items():
         content = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json")
         if content:
-            answer = app.test_client().post(path.replace("{sender}", "alert"), json=content["example"])
-            assert answer.status_code == 202, (path, answer.text)
+            filled = path.replace("{sender}", "alert").replace("{incident_id}", concluded)
+            answer = app.test_client().post(filled, json=content["example"])
+            assert answer.status_code in (200, 202), (path, answer.text)
     analyze = document["paths"]["/api/incident/analyze"]["post"]
     model = document["components"]["schemas"]["ContextRequest"]
     assert analyze["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ContextRequest")

@@ -23,6 +23,7 @@ from shared.incident import (
     Diagnosis,
     Evidence,
     Fact,
+    Feedback,
     Incident,
     Link,
     ProbableCause,
@@ -35,6 +36,7 @@ from shared.incident import (
 )
 from shared.store import reading
 from tests.webhook.example_incidents import BRIEF, DIAGNOSIS, FACTS, NOW, at, incident, summary
+from tests.webhook.investigations import alert, conclude
 from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK, guarded_receiver_on, receiver_on
 from webhook import pages
 
@@ -220,6 +222,7 @@ def hostile(text: str) -> Incident:
         coverage=(Coverage(source=text, status=CoverageStatus.ERROR, detail=text),),
         closest=(text,),
         brief=Brief(summary=text, onset=NOW, onset_reason=text),
+        feedback=Feedback(verdict="wrong", actual_cause=text, fixed_by=text, at=NOW, attempt=1),
         diagnosis=Diagnosis(
             probable_cause=ProbableCause(
                 statement=text, confidence=0.5, citations=(Citation(fact="F1", quote=text, verified=True),)
@@ -400,7 +403,7 @@ def test_pages_fit_the_smallest_phone(browser: Browser, serve: Callable[[Flask],
             details.evaluate("element => element.open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
         small = page.evaluate(
-            "[...document.querySelectorAll('button, select, input:not([type=hidden]), .bar a, summary')]"
+            "[...document.querySelectorAll('button, select, textarea, input:not([type=hidden]), .bar a, summary')]"
             ".filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"
         )
         assert small == [], name
@@ -429,6 +432,40 @@ def test_from_a_link_to_signing_in_to_asking_again(
     page.get_by_role("button", name="Investigate again").click()
     page.wait_for_url(f"{base_url}/incidents/{made}")
     assert page.get_by_role("heading", name="Investigating").is_visible()
+    context.close()
+
+
+def test_a_finished_incident_can_be_judged_and_shows_what_was_said(show: Show) -> None:
+    asked = show(incident())
+    assert 'action="/incidents/k7m2qz4fd3x5/feedback"' in asked
+    assert "Was this right?" in words(asked)
+    assert "/feedback" not in show(incident(Status.GATHERING))
+    said = Feedback(verdict="partly", actual_cause="a <b>full</b> disk", at=at("03:30:10"), attempt=1)
+    judged = show(incident(feedback=said))
+    assert "Judged partly , 70 s ago." in words(judged)
+    assert "a &lt;b&gt;full&lt;/b&gt; disk</textarea>" in judged
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1280])
+def test_feedback_is_given_on_the_page(
+    browser: Browser, serve: Callable[[Flask], str], app: Flask, sqlite: Database, width: int
+) -> None:
+    made = alert(app.test_client())
+    conclude(sqlite, made)
+    context = browser.new_context(viewport={"width": width, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{serve(app)}/incidents/{made}")
+    page.get_by_label("What it really was").fill("first line\nsecond line")
+    page.get_by_label("What fixed it").fill("Max Pool Size back to 50")
+    page.get_by_role("button", name="Partly").click()
+    assert page.url.endswith(f"/incidents/{made}#feedback")
+    assert page.get_by_text("Judged partly").is_visible()
+    assert page.get_by_label("What it really was").input_value() == "first line\nsecond line"
+    document = reading.incident(sqlite, made)
+    assert document is not None
+    assert document.feedback is not None
+    assert (document.feedback.verdict, document.feedback.fixed_by) == ("partly", "Max Pool Size back to 50")
     context.close()
 
 
