@@ -76,7 +76,8 @@ class Fact(Wire):
     """`F1`, `F2`, ...: given in the order of arrival, when it is stored."""
     source: str
     kind: str
-    """`service`, `dependency`, `dependent`, `commit`, `deploy`, `compare`, `heuristic`, `signature`, `alert`."""
+    """`service`, `dependency`, `dependent`, `commit`, `deploy`, `compare`, `heuristic`, `signature`, `alert`,
+    `similar`."""
     service: str | None = None
     at: datetime | None = None
     text: str
@@ -119,16 +120,41 @@ class MatchedHeuristic(Wire):
 
     text: str
     words: tuple[str, ...]
+    """The words that it shares with them."""
+    matches: tuple[str, ...] = ()
+    """The facts that have one of those words or more: errors and suspected changes."""
     fact: str
 
 
+FeedbackVerdict = Literal["right", "partly", "wrong"]
+"""What people say of a diagnosis."""
+
+
 class SimilarIncident(Wire):
-    """An earlier incident that showed the same signatures."""
+    """Earlier incidents of one service that showed the same signatures, as the one of them that tells most."""
 
     id: str
     at: datetime
-    verdict: str | None = None
+    """When that one began."""
+    service: str = ""
+    title: str = ""
+    count: int = 1
+    """How many there were."""
+    since: datetime | None = None
+    """When the first of them began."""
+    score: float = 0.0
+    """0 to 1: the share of this incident's signatures that they showed, by rarity."""
+    cause: str | None = None
+    """The probable cause in the diagnosis then."""
+    suspect_change: str | None = None
+    verdict: FeedbackVerdict | None = None
+    """What people said of that diagnosis."""
+    actual_cause: str | None = None
     fixed_by: str | None = None
+    signatures: tuple[str, ...] = ()
+    """The facts of this incident that were seen then too."""
+    fact: str = ""
+    """The fact that tells of it."""
 
 
 class Brief(Wire):
@@ -228,9 +254,6 @@ class Timings(Wire):
     model_ms: int | None = None
     total_ms: int | None = None
 
-
-FeedbackVerdict = Literal["right", "partly", "wrong"]
-"""What people say of a diagnosis."""
 
 MAX_SAID: Final = 2_000
 """Characters of a cause or a fix as people tell it."""

@@ -190,6 +190,19 @@ class WorkRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class SignatureRow(Base):
+    """One error signature that one incident showed, in any of its attempts."""
+
+    __tablename__ = "signatures"
+    __table_args__ = (Index("ix_signatures_key", "key", "started_at"),)
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Equal for the same signature of the same service."""
+    started_at: Mapped[datetime]
+    """The incident's."""
+
+
 class FeedbackRow(Base):
     """One judgement of one incident. They are kept; the one with the highest number counts."""
 

@@ -183,7 +183,8 @@ def retry(incident_id: str) -> Response:
     Operation(
         summary="Says whether the diagnosis was right, and what fixed it",
         description="Once the incident is finished, with or without a diagnosis. All that was said is kept and the "
-        "latest counts; the same said twice counts once. The page's form sends the same fields.",
+        "latest counts; the same said twice counts once. Later incidents with the same errors "
+        "show it. The page's form sends the same fields.",
         parameters=(_ID,),
         body=FeedbackRequest,
         accepts=JSON,

@@ -23,6 +23,7 @@ from worker.investigation import brief, brought, markdown, scope, standing_in
 from worker.investigation.case import Case
 from worker.notifiers import Push
 from worker.parts import Parts
+from worker.recollection import recollect
 
 CATALOG: Final = "catalog"
 PUSH_SECONDS: Final = 20.0
@@ -79,6 +80,8 @@ def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
     told = findings.reported(parts.database, claim.incident_id)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
+    recollect(parts, claim, whom.targets[0].service, state)
+    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     made = brief.make(whom, state.facts, state.coverage, complete=True)
     findings.brief_made(parts.database, claim.incident_id, claim.attempt, made)
     case = Case(
@@ -175,14 +178,14 @@ def _inquiry(parts: Parts, claim: Claim) -> Inquiry:
 def _conclude(parts: Parts, case: Case, whom: Scope) -> Conclusion:
     if parts.provider is None:
         diagnosis = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
-        return Conclusion(diagnosis, markdown.render(diagnosis))
+        return Conclusion(diagnosis, markdown.render(diagnosis, case.brief.similar))
     name = parts.provider.name
     consulted = consult(parts.provider, case, Deadline.after(parts.model_seconds))
     failure = consulted.failure or "the model gave no usable answer"
     diagnosis = consulted.diagnosis or _standing_in(case, whom, name, failure)
     return Conclusion(
         diagnosis=diagnosis,
-        analysis=markdown.render(diagnosis),
+        analysis=markdown.render(diagnosis, case.brief.similar),
         prompt=[asdict(message) for message in consulted.messages],
         reply=consulted.reply_text,
         model=consulted.model,

@@ -127,7 +127,7 @@ def resolve(database: Database, claim: Claim, resolution: Resolution) -> tuple[s
     moment = now()
     with database.writing() as session:
         complete(session, claim)
-        _add(session, claim, resolution.facts, resolution.coverage)
+        add(session, claim, resolution.facts, resolution.coverage)
         sources = resolution.sources
         session.execute(_attempt(claim).values(scope=resolution.scope, pending_sources=len(sources)))
         row = session.get_one(IncidentRow, claim.incident_id)
@@ -153,7 +153,7 @@ def gathered(database: Database, claim: Claim, facts: Sequence[Fact], coverage: 
             _attempt(claim).values(pending_sources=AttemptRow.pending_sources - 1).returning(AttemptRow.pending_sources)
         ).scalar_one()
         complete(session, claim)
-        _add(session, claim, facts, (coverage,))
+        add(session, claim, facts, (coverage,))
         _show(session, claim)
         return (_open_diagnosis(session, claim, now()),) if left == 0 else ()
 
@@ -278,7 +278,7 @@ def _end(
     moment = now()
     with database.writing() as session:
         complete(session, claim, error=detail if status == Status.FAILED else None)
-        _add(session, claim, (), coverage)
+        add(session, claim, (), coverage)
         session.execute(
             _attempt(claim)
             .where(AttemptRow.finished_at.is_(None))
@@ -292,7 +292,8 @@ def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:
     return new_work(session, claim.incident_id, claim.attempt, "diagnose", moment=moment)
 
 
-def _add(session: Session, claim: Claim, facts: Sequence[Fact], coverage: Sequence[Coverage]) -> None:
+def add(session: Session, claim: Claim, facts: Sequence[Fact], coverage: Sequence[Coverage]) -> None:
+    """Numbers and stores facts of the attempt, and its coverage lines."""
     if facts:
         last = session.execute(
             _attempt(claim).values(fact_count=AttemptRow.fact_count + len(facts)).returning(AttemptRow.fact_count)

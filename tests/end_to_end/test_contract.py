@@ -54,6 +54,7 @@ def test_from_an_alertmanager_body_to_a_verified_diagnosis(whydown: Installation
         "changes.github": "empty",
         "heuristics.git": "ok",
         "heuristics.github": "empty",
+        "incidents.whydown": "empty",
         "logs.alert": "empty",
         "logs.loki": "ok",
     }
@@ -63,7 +64,9 @@ def test_from_an_alertmanager_body_to_a_verified_diagnosis(whydown: Installation
     assert brief["suspects"][0]["id"] == world.guilty
     assert ERROR_LINE in brief["signatures"][0]["text"]
     assert brief["signatures"][0]["count"] == 4
-    assert [matched["text"] for matched in brief["heuristics"]] == [HEURISTIC]
+    (matched,) = brief["heuristics"]
+    assert (matched["text"], "npgsql" in matched["words"]) == (HEURISTIC, True)
+    assert {brief["signatures"][0]["fact"], brief["suspects"][0]["facts"][0]} <= set(matched["matches"])
 
     diagnosis = document["diagnosis"]
     assert diagnosis["producedBy"] == {"stage": "model", "provider": "openai", "model": "stand-in", "reason": None}
@@ -218,6 +221,35 @@ def test_the_seeds_own_endpoint_gathers_nothing(whydown: Installation, world: La
     assert answer.status_code == 200
     assert answer.json()["brief"]["suspects"][0]["id"] == "a3f7c2d"
     assert [world.backstage.asked, world.loki.asked, world.github.asked] == [[], [], []]
+
+
+def test_feedback_helps_the_next_time_the_same_errors_come(whydown: Installation, world: Landscape) -> None:
+    body = {"serviceName": "notification-service", "startedAt": rfc3339(world.started)}
+    first = opened(
+        whydown,
+        {**body, "alertTitle": "Mail is late", "errors": "MailboxError: box 17 on 10.0.0.7 is locked"},
+        "/webhook/alert",
+    )
+    assert whydown.finished(first)["brief"]["similar"] == []
+    said = {"verdict": "wrong", "actualCause": "a lock nobody held", "fixedBy": "restarted the mail store"}
+    judged = whydown.post(f"/incidents/{first}/feedback", said)
+    assert judged.json()["feedback"].items() >= said.items()
+
+    second = opened(
+        whydown,
+        {**body, "alertTitle": "No mail", "errors": "MailboxError: box 4711 on 10.0.3.9 is locked"},
+        "/webhook/alert",
+    )
+    document = whydown.finished(second)
+    (similar,) = document["brief"]["similar"]
+    assert (similar["id"], similar["count"], similar["fixedBy"]) == (first, 1, said["fixedBy"])
+    assert (similar["verdict"], similar["actualCause"]) == ("wrong", said["actualCause"])
+    assert coverage(document)["incidents.whydown"] == "ok"
+    assert any("box 4711" in fact["text"] for fact in document["facts"] if fact["id"] in similar["signatures"])
+    for place in (world.prompt(), document["analysis"], document["brief"]["summary"]):
+        assert said["fixedBy"] in place
+    page = requests.get(f"{whydown.url}/incidents/{second}", headers={"Accept": "text/html"}, timeout=30).text
+    assert f'href="/incidents/{first}"' in page
 
 
 def test_investigating_again_is_a_second_attempt(whydown: Installation, world: Landscape) -> None:

@@ -26,11 +26,13 @@ from shared.incident import (
     Feedback,
     Incident,
     Link,
+    MatchedHeuristic,
     ProbableCause,
     ProducedBy,
     QueuePlace,
     RelatedIncident,
     RelatedService,
+    SimilarIncident,
     Status,
     SuggestedAction,
 )
@@ -221,7 +223,13 @@ def hostile(text: str) -> Incident:
         facts=(Fact(id="F1", source=text, kind="signature", at=NOW, text=text, url=text),),
         coverage=(Coverage(source=text, status=CoverageStatus.ERROR, detail=text),),
         closest=(text,),
-        brief=Brief(summary=text, onset=NOW, onset_reason=text),
+        brief=Brief(
+            summary=text,
+            onset=NOW,
+            onset_reason=text,
+            similar=(SimilarIncident(id="i1", at=NOW, service=text, title=text, cause=text, actual_cause=text),),
+            heuristics=(MatchedHeuristic(text=text, words=(text,), fact=text),),
+        ),
         feedback=Feedback(verdict="wrong", actual_cause=text, fixed_by=text, at=NOW, attempt=1),
         diagnosis=Diagnosis(
             probable_cause=ProbableCause(
@@ -433,6 +441,33 @@ def test_from_a_link_to_signing_in_to_asking_again(
     page.wait_for_url(f"{base_url}/incidents/{made}")
     assert page.get_by_role("heading", name="Investigating").is_visible()
     context.close()
+
+
+def test_earlier_incidents_and_rules_say_what_they_share_with_this_one(show: Show) -> None:
+    earlier = SimilarIncident(
+        id="earlier1",
+        at=at("01:00:00") - timedelta(days=7),
+        service="invoice-api",
+        title="High <i>error</i> rate",
+        count=3,
+        since=at("01:00:00") - timedelta(days=21),
+        score=0.75,
+        cause="The pool is too small",
+        verdict="partly",
+        actual_cause="the month-end run",
+        fixed_by="Max Pool Size=50",
+        signatures=("F4",),
+        fact="F6",
+    )
+    rule = BRIEF.heuristics[0].model_copy(update={"matches": ("F4", "F2")})
+    page = show(incident(brief=BRIEF.model_copy(update={"similar": (earlier,), "heuristics": (rule,)})))
+    shown = words(page)
+    assert 'href="/incidents/earlier1"' in page
+    assert "Mon 16 Nov 2026, 01:00 UTC · 3 times since Mon 02 Nov 2026" in shown
+    assert "Fixed by Max Pool Size=50 It was the month-end run Diagnosed (partly): The pool is too small" in shown
+    assert "Same errors: 75 % F4" in shown
+    assert "<i>" not in page
+    assert "Shares pool, connections with F4 F2" in shown
 
 
 def test_a_finished_incident_can_be_judged_and_shows_what_was_said(show: Show) -> None:

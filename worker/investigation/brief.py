@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from shared.incident import Brief, Coverage, Fact, Signature, Suspect
+from shared.incident import Brief, Coverage, Fact, Signature, SimilarIncident, Suspect
 from shared.moment import parse_time, rfc3339
 from worker.inquiry import Scope
-from worker.investigation import heuristics, ranking
+from worker.investigation import heuristics, ranking, recurrence
 from worker.investigation.signatures import ERROR
 
 CONVINCING: Final = 0.5
@@ -35,18 +35,20 @@ def make(scope: Scope, facts: Sequence[Fact], coverage: Sequence[Coverage], comp
     verdict = _verdict(suspects, candidates, onset, coverage)
     rules = [fact for fact in facts if fact.kind == "heuristic"]
     by_id = {fact.id: fact for fact in facts}
-    spoken = [fact.text for fact in errors]
+    telling = list(errors)
     if verdict == "change":
-        spoken += [by_id[fact].text for fact in suspects[0].facts if fact in by_id]
+        telling += [by_id[fact] for fact in suspects[0].facts if fact in by_id]
     signatures = tuple(_signature(fact) for fact in facts if fact.kind == "signature")
+    similar = recurrence.similar_incidents(facts)
     return Brief(
         onset=onset,
         onset_reason=why,
-        summary=_summary(alerted, verdict, suspects, signatures, candidates),
+        summary="\n".join((_summary(alerted, verdict, suspects, signatures, candidates), *_seen_before(similar))),
         suspects=tuple(suspects),
         verdict=verdict,
         signatures=signatures[:20],
-        heuristics=heuristics.match(rules, spoken),
+        heuristics=heuristics.match(rules, telling),
+        similar=similar,
         complete=complete,
     )
 
@@ -104,6 +106,11 @@ def _summary(
     worst = min(errors, key=lambda signature: (signature.baseline_count > 0, -signature.count))
     often = "once" if worst.count == 1 else f"{worst.count} times"
     return f"{first} {worst.service} logs “{gist(worst.text)}” ({often})."
+
+
+def _seen_before(similar: Sequence[SimilarIncident]) -> list[str]:
+    """The earlier incident that is most like this one, on a line of its own."""
+    return [recurrence.history(each) for each in similar[:1] if each.score >= recurrence.ALIKE]
 
 
 def name(change: ranking.Change) -> str:

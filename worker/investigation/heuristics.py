@@ -13,11 +13,19 @@ FEWEST_WORDS: Final = 2
 """Shared words that make a match: one alone is chance."""
 
 
-def match(rules: Sequence[Fact], found: Sequence[str]) -> tuple[MatchedHeuristic, ...]:
-    """The rules that share words with the errors or with the suspected change, most shared words first."""
-    said = words(" ".join(found))
-    matches = [
-        MatchedHeuristic(text=rule.text, words=tuple(sorted(words(rule.text) & said)), fact=rule.id) for rule in rules
-    ]
-    matches = [each for each in matches if len(each.words) >= FEWEST_WORDS]
-    return tuple(sorted(matches, key=lambda each: -len(each.words))[:MOST_MATCHES])
+def match(rules: Sequence[Fact], found: Sequence[Fact]) -> tuple[MatchedHeuristic, ...]:
+    """The rules that share words with `found`, the errors and the suspected change: most shared words first. The names
+    of the services do not count, for every line has them.
+    """
+    names = words(" ".join(fact.service or "" for fact in (*rules, *found)))
+    said = {fact.id: words(fact.text) - names for fact in found}
+    matches = (_matched(rule, said) for rule in rules)
+    telling = (each for each in matches if len(each.words) >= FEWEST_WORDS)
+    return tuple(sorted(telling, key=lambda each: -len(each.words))[:MOST_MATCHES])
+
+
+def _matched(rule: Fact, said: dict[str, frozenset[str]]) -> MatchedHeuristic:
+    own = words(rule.text)
+    matches = {fact: own & heard for fact, heard in said.items() if own & heard}
+    shared = frozenset[str]().union(*matches.values())
+    return MatchedHeuristic(text=rule.text, words=tuple(sorted(shared)), matches=tuple(matches), fact=rule.id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from shared.incident import Citation, Diagnosis, RelatedService, SuggestedAction
+from shared.incident import Citation, Diagnosis, RelatedService, SimilarIncident, SuggestedAction
 from worker.investigation.inert import inert
+from worker.investigation.recurrence import history
 
 _LONGEST: Final = 2_000
 
@@ -17,8 +18,9 @@ _KIND: Final = {"immediate": "Immediate", "verify": "Verify", "afterFix": "After
 _BLOCK_START: Final = re.compile(r"^(?=[#>\-+*=~|_])|^(\d+)(?=[.)])")
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """The diagnosis under exactly `## PROBABLE CAUSE`, `## EVIDENCE`, `## SUGGESTED ACTIONS`, `## RELATED SERVICES`.
+def render(diagnosis: Diagnosis, similar: Sequence[SimilarIncident] = ()) -> str:
+    """The diagnosis under exactly `## PROBABLE CAUSE`, `## EVIDENCE`, `## SUGGESTED ACTIONS`, `## RELATED SERVICES`,
+    with the earlier incidents that were `similar` among the evidence.
 
     Every text takes one line and is inert: it can neither open a heading or a fence nor hold a link.
     """
@@ -27,7 +29,7 @@ def render(diagnosis: Diagnosis) -> str:
             "## PROBABLE CAUSE",
             *_cause(diagnosis),
             "## EVIDENCE",
-            *(_evidence(diagnosis) or ["- None was found."]),
+            *(_evidence(diagnosis, similar) or ["- None was found."]),
             "## SUGGESTED ACTIONS",
             *(_actions(diagnosis.suggested_actions) or ["1. **Verify**: Collect what is missing and analyze again."]),
             "## RELATED SERVICES",
@@ -47,12 +49,14 @@ def _cause(diagnosis: Diagnosis) -> Iterable[str]:
     yield f"Confidence: {cause.confidence:.0%}.{suspect}"
 
 
-def _evidence(diagnosis: Diagnosis) -> list[str]:
+def _evidence(diagnosis: Diagnosis, similar: Sequence[SimilarIncident]) -> list[str]:
     seen = {(item.fact, item.quote) for item in diagnosis.evidence}
     rest = [each for each in diagnosis.probable_cause.citations if (each.fact, each.quote) not in seen]
+    cited = {each.fact for each in (*diagnosis.evidence, *rest)}
     return [
         *(_cited(item.statement, item) for item in diagnosis.evidence),
         *(_cited("The cause rests on", citation) for citation in rest),
+        *(f"- {_start(history(each))} ({_text(each.fact)})" for each in similar if each.fact not in cited),
         *(f"- Missing: {_text(item)}" for item in diagnosis.missing_data),
     ]
 

@@ -19,7 +19,9 @@ from shared.incident import (
     Suspect,
 )
 from worker.inquiry import Scope
+from worker.investigation import recurrence
 from worker.investigation.brief import gist
+from worker.investigation.inert import inert
 from worker.investigation.scope import name_of
 from worker.investigation.signatures import ERROR
 
@@ -96,6 +98,7 @@ def _evidence(brief: Brief, suspect: Suspect | None, by_id: dict[str, Fact]) -> 
     if suspect:
         said += [(_role(by_id[fact], suspect), fact) for fact in suspect.facts if fact in by_id]
     said += [(f"Known rule that matches ({', '.join(each.words)})", each.fact) for each in brief.heuristics[:3]]
+    said += [(recurrence.history(each), each.fact) for each in brief.similar[:2]]
     return tuple(
         Evidence(statement=statement, **_cite(by_id[fact]).model_dump()) for statement, fact in said if fact in by_id
     )
@@ -143,6 +146,11 @@ def _actions(
         actions.append(SuggestedAction(kind="verify", text=f"Look at the logs of {alerted}: none could be read here"))
     for rule in brief.heuristics[:2]:
         actions.append(SuggestedAction(kind="verify", text=f"Check against the known rule: {rule.text[:200]}"))
+    for earlier in brief.similar[:1]:
+        if earlier.fixed_by:
+            fix = inert(earlier.fixed_by, 200)
+            text = f"See whether what fixed it on {recurrence.day(earlier.at)} helps again: {fix}"
+            actions.append(SuggestedAction(kind="verify", text=text))
     actions.append(
         SuggestedAction(kind="afterFix", text="Write what it was into the repository's GOTCHA.md, under HEURISTICS")
     )

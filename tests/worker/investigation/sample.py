@@ -105,6 +105,18 @@ FACTS = (
         data={"level": "warning", "baselineCount": 5},
     ),
     Fact(
+        id="F8",
+        source="incidents.whydown",
+        kind="similar",
+        service="invoice-api",
+        text=(
+            "earlier incident of invoice-api that began 2026-10-14T03:12:00Z: invoice-api is down\n"
+            "it showed 1 of the 1 error signatures seen now (F5)\n"
+            "fixed by, as people tell it: reverted the config"
+        ),
+        count=1,
+    ),
+    Fact(
         id="F7",
         source="heuristics.git",
         kind="heuristic",
@@ -151,7 +163,17 @@ BRIEF = Brief(
             fact="F7",
         ),
     ),
-    similar=(SimilarIncident(id="inc_1", at=AT - timedelta(days=40), verdict="right", fixed_by="reverted the config"),),
+    similar=(
+        SimilarIncident(
+            id="inc1",
+            at=AT - timedelta(days=40),
+            service="invoice-api",
+            verdict="right",
+            fixed_by="reverted the config",
+            signatures=("F5",),
+            fact="F8",
+        ),
+    ),
 )
 
 

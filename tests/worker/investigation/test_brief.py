@@ -17,6 +17,7 @@ from tests.worker.investigation.incident import (
     commit,
     deploy,
     error,
+    rule,
 )
 from worker.investigation import brief, ranking, standing_in
 
@@ -27,7 +28,9 @@ def test_the_seeds_incident_names_commit_error_and_heuristic() -> None:
     assert made.suspects[0].id == GUILTY
     assert set(made.suspects[0].facts) == {"F1", "F2"}
     assert made.onset == at(3.8)
-    assert [matched.fact for matched in made.heuristics] == ["F5"]
+    (matched,) = made.heuristics
+    assert (matched.fact, matched.matches) == ("F5", ("F4", "F1"))
+    assert {"npgsql", "database"} <= set(matched.words)
     assert made.signatures[0].fact == "F4"
     assert "a3f7c2d" in made.summary
     assert "NpgsqlException" in made.summary
@@ -71,6 +74,11 @@ def test_a_commit_seen_by_two_sources_is_one_change() -> None:
     found = ranking.changes((*SEED_FACTS, again))
     assert [change.id for change in found].count(GUILTY) == 1
     assert next(change for change in found if change.id == GUILTY).facts == ("F1", "F9", "F2")
+
+
+def test_the_names_of_the_services_match_no_rule() -> None:
+    facts = (error("F1", "invoice-api: upstream timed out", at(3)), rule("F2", "invoice-api needs an api key"))
+    assert brief.make(SCOPE, facts, COVERAGE, complete=True).heuristics == ()
 
 
 def test_standing_in_cites_and_quotes_facts() -> None:
