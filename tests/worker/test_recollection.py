@@ -14,7 +14,7 @@ from shared.store import admission, feedback, findings, intake, reading, work
 from shared.store.feedback import Judgement
 from shared.store.intake import ManualRequest
 from shared.store.related import WINDOW
-from shared.tables import AttemptRow, FactRow, SignatureRow
+from shared.tables import AttemptRow, FactRow, IncidentRow, SignatureRow
 from worker import pipeline
 from worker.investigation.recurrence import SOURCE
 from worker.parts import Parts
@@ -87,11 +87,13 @@ def test_what_fixed_it_then_is_shown_when_the_same_errors_come_again(database: D
     line = next(line for line in second.coverage if line.source == SOURCE)
     assert (line.status.value, line.items) == ("ok", 1)
 
+    assert feedback.judge(database, second.id, Judgement("right", fixed_by="made /var bigger"))
     third = incident(database, refused("10.0.1.5:5432", 18), TODAY)
     assert third.brief
     (twice,) = third.brief.similar
-    assert (twice.id, twice.count, twice.since) == (first.id, 2, LONG_AGO), "the one that tells what it was"
-    assert twice.cause == first.cause, "what it says of the incidents before it is not handed on"
+    assert (twice.id, twice.count, twice.since, twice.fixed_by) == (second.id, 2, LONG_AGO, "made /var bigger")
+    assert twice.cause
+    assert "emptied" not in twice.cause, "what it says of the incidents before it is not handed on"
 
 
 def test_other_errors_are_no_recurrence(database: Database) -> None:
@@ -103,12 +105,23 @@ def test_other_errors_are_no_recurrence(database: Database) -> None:
 
 
 def test_one_storm_is_no_recurrence_until_somebody_judged_it(database: Database) -> None:
-    first = incident(database, refused("a:1", 1), TODAY)
-    assert (found := incident(database, refused("a:1", 2), TODAY - WINDOW).brief) and found.similar == ()
+    first = incident(database, refused("a:1", 1), TODAY - WINDOW)
+    second = incident(database, refused("a:1", 2), TODAY)
+    assert second.brief
+    assert second.brief.similar == ()
     feedback.judge(database, first.id, Judgement("right", fixed_by="a restart"))
     again = incident(database, refused("a:1", 3), TODAY - timedelta(minutes=1))
     assert again.brief
     assert [(each.id, each.fixed_by) for each in again.brief.similar] == [(first.id, "a restart")]
+
+
+def test_what_was_over_when_this_one_came_is_no_storm(database: Database) -> None:
+    first = incident(database, refused("a:1", 1), TODAY - timedelta(minutes=5))
+    with database.writing() as session:
+        session.get_one(IncidentRow, first.id).resolved_at = now()
+    again = incident(database, refused("a:1", 2), TODAY)
+    assert again.brief
+    assert [each.id for each in again.brief.similar] == [first.id]
 
 
 def test_an_incident_is_not_similar_to_itself(database: Database) -> None:
