@@ -36,6 +36,7 @@ SECTIONS: tuple[str, ...] = (
     "webhook.grouping:Grouping",
     "webhook.settings:Serving",
     "shared.settings:Investigation",
+    "shared.redaction.installed:Config",
     "worker.catalogs.catalog_files:Config",
     "worker.catalogs.backstage_catalog:Config",
     "worker.repositories.git_checkouts:Config",
