@@ -1,15 +1,22 @@
-"""The log: one JSON object per line on stderr, with the incident's id wherever there is one."""
+"""The log: one JSON object per line on stderr, with the incident's id wherever there is one, and without secrets."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import traceback
+from typing import Any
 
 import structlog
 
+from shared.redaction.installed import redactor
+from shared.redaction.redactor import Redactor
+
 
 def configure(level: int = logging.INFO) -> None:
-    """Sends our own log and that of the libraries to stderr in one form."""
+    """Sends our own log and that of the libraries to stderr in one form. Raises ConfigurationError."""
+    discreet = redactor()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,13 +35,47 @@ def configure(level: int = logging.INFO) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _Redacting(discreet),
                 structlog.processors.JSONRenderer(),
             ],
         )
     )
+    # Libraries that bring handlers of their own, as gunicorn does, get their records redacted too.
+    logging.setLogRecordFactory(_RecordFactory(discreet))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
     # These tell every connection and every query.
     for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "github", "kombu", "amqp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _Redacting:
+    """Redacts an event of the log, whatever its values are."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, _logger: Any, _method: str, event: Any) -> dict[str, Any]:
+        plain = json.loads(json.dumps(dict(event), default=repr))
+        redacted: dict[str, Any] = self._redactor.value(plain)
+        return redacted
+
+
+class _RecordFactory:
+    """Makes records whose message and traceback are redacted already."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = logging.LogRecord(*args, **kwargs)
+        if isinstance(record.msg, dict):
+            return record  # one of ours: _Redacting sees its parts
+        try:
+            record.msg, record.args = self._redactor.text(record.getMessage()), None
+        except (TypeError, ValueError):
+            record.msg, record.args = self._redactor.text(str(record.msg)), None  # its arguments do not fit
+        if record.exc_info:
+            record.exc_text = self._redactor.text("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        return record

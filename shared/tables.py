@@ -248,3 +248,12 @@ class IdempotencyRow(Base):
     body_digest: Mapped[str] = mapped_column(String(64))
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
+
+
+class InstallationRow(Base):
+    """A value that one installation keeps for itself."""
+
+    __tablename__ = "installation"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)

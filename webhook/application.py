@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 from flask import Flask, Response, current_app, request
 
 from shared import task_queue
 from shared.database import Database
+from shared.redaction.installed import redactor
 from shared.settings import Address, Investigation
+from shared.store.installation import redaction_key
 from webhook import (
     deployment_routes,
     docs_routes,
@@ -74,6 +77,7 @@ def create_app(
         guard=Guard(access, (address or Address.read()).public_url),
         grouping=grouping or Grouping.read(),
         quiet=timedelta(minutes=quiet),
+        redactor=cache(lambda: redactor(redaction_key(database))),
         waiting=threading.BoundedSemaphore(waiting),
     )
     pages.install(app)

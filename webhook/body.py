@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 MAX_BYTES: Final = 5 * 1024 * 1024
@@ -34,8 +35,9 @@ class BodyRejected(Exception):
         self.field = field
 
 
-def parse(raw: bytes, content_type: str | None, content_encoding: str | None) -> Any:
-    """The JSON (RFC 8259) that a request carries, within the bounds above. Raises BodyRejected.
+def parse(raw: bytes, content_type: str | None, content_encoding: str | None, redacted: Callable[[Any], Any]) -> Any:
+    """The JSON (RFC 8259) that a request carries, within the bounds above and `redacted` before anything is cut. Raises
+    BodyRejected.
 
     Strings come out without what PostgreSQL and SQLite cannot hold: NUL and lone surrogates become U+FFFD. A number
     that no 64-bit integer or float can hold comes out as its own text. Of equal keys the last one counts.
@@ -58,7 +60,7 @@ def parse(raw: bytes, content_type: str | None, content_encoding: str | None) ->
         raise _not_json(
             f"the body is no JSON: {invalid.msg} at line {invalid.lineno}, column {invalid.colno}"
         ) from None
-    return _storable(value)
+    return _storable(redacted(value))
 
 
 def text(value: object, limit: int) -> str:

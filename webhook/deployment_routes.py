@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from shared.moment import now
 from shared.store import deployments
-from webhook import body
 from webhook.access import Gate
 from webhook.answers import Recorded, json_answer
 from webhook.deployment_events import PlainDeployment, parse
+from webhook.incoming import json_body
 from webhook.openapi import JSON, Answer, Operation, describes
 from webhook.receiver import receiver
 
@@ -39,8 +39,7 @@ routes = Blueprint("deployments", __name__)
 )
 def record() -> Response:
     """Commits what is new of the events."""
-    raw = body.parse(request.get_data(), request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
-    events = parse(raw, now())
+    events = parse(json_body(), now())
     count = deployments.record(receiver().database, events.deployments) if events.deployments else 0
     ignored = f"no deploys of a service: {', '.join(events.ignored)}" if events.ignored else None
     return json_answer(Recorded(recorded=count, ignored=ignored), 202, leave_out_null=True)

@@ -16,6 +16,7 @@ from shared.store.feedback import Judgement, Unfinished
 from shared.wire import Wire
 from webhook import body, pages
 from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
+from webhook.incoming import form, json_body
 from webhook.manual_requests import Asked, Time
 from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import prefers_page, wait_seconds
@@ -222,8 +223,8 @@ def judge(incident_id: str) -> Response:
 def _sent() -> object:
     """The fields of the page's form, or the JSON of the body."""
     if request.mimetype == "application/x-www-form-urlencoded":
-        return request.form.to_dict()
-    return body.parse(request.get_data(), request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
+        return form()
+    return json_body()
 
 
 def _document(incident_id: str) -> Incident:

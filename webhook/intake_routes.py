@@ -12,9 +12,9 @@ from shared.alert import Delivery
 from shared.incident import Incident
 from shared.registry import UnknownName
 from shared.store import intake, reading
-from webhook import body
 from webhook.access import Gate
 from webhook.answers import AcceptedIncidents, accepted, json_answer
+from webhook.incoming import json_body
 from webhook.manual_requests import AnalysisRequest, ContextRequest
 from webhook.openapi import JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import wait_seconds
@@ -79,7 +79,7 @@ def webhook(sender: str) -> Response:
         raise Problem(404, str(unknown), field="sender") from None
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        delivery = kind(here.grouping).parse(_body(), headers)
+        delivery = kind(here.grouping).parse(json_body(), headers)
     except MalformedBody as malformed:
         raise Problem(422, malformed.detail, field=malformed.field) from None
     if not delivery.groups:
@@ -104,7 +104,7 @@ def webhook(sender: str) -> Response:
 )
 def analyze() -> Response:
     """Opens a manual analysis that gathers its own context."""
-    return _open(validated(AnalysisRequest, _body()).manual())
+    return _open(validated(AnalysisRequest, json_body()).manual())
 
 
 @routes.post("/api/incident/analyze")
@@ -132,14 +132,7 @@ def analyze() -> Response:
 )
 def analyze_context() -> Response:
     """Opens an analysis of what the caller brought along."""
-    return _open(validated(ContextRequest, _body()).manual())
-
-
-def _body() -> object:
-    parsed: object = body.parse(
-        request.get_data(), request.headers.get("Content-Type"), request.headers.get("Content-Encoding")
-    )
-    return parsed
+    return _open(validated(ContextRequest, json_body()).manual())
 
 
 def _open(asked: intake.ManualRequest) -> Response:

@@ -13,6 +13,7 @@ from flask import current_app, request
 
 from shared.database import Database
 from shared.moment import Deadline
+from shared.redaction.redactor import Redactor
 from shared.store import reading
 from webhook.access import Guard
 from webhook.grouping import Grouping
@@ -41,6 +42,8 @@ class Receiver:
     guard: Guard
     grouping: Grouping
     quiet: timedelta
+    redactor: Callable[[], Redactor]
+    """Takes secrets out of what comes in. Needs the database once, for the key of the placeholders."""
     waiting: threading.BoundedSemaphore
     """Places for requests that wait for an investigation's end; the other threads stay free for alerts."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from shared import schema
+from shared import log_output, schema
 from shared.database import Database
 from shared.settings import Storage
 from webhook.access import check_exposure
@@ -24,6 +24,7 @@ def serve(host: str, port: int) -> None:
     """Serves until it is told to end. Raises ConfigurationError when `host` lets others in without tokens."""
     access = Access.read()
     check_exposure(host, access)
+    log_output.configure()
     database = _database(1)
     schema.check_at_start(database)
     database.close()

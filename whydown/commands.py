@@ -16,10 +16,12 @@ class Checked(click.Command):
     """A command that runs only when every setting's name is known."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command. Raises ConfigurationError for an unknown `WHYDOWN_` name."""
+        """Runs the command. Raises ConfigurationError for an unknown `WHYDOWN_` name or a broken pattern of secrets."""
+        from shared.redaction.installed import Config
         from shared.settings import check_names
 
         check_names()
+        Config.read()
         return super().invoke(ctx)
 
 

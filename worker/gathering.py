@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Final, TypeVar
 
 import structlog
 
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded
-from worker.inquiry import CatalogMatch, Gathered, Inquiry, SourceFailure
+from shared.redaction.redactor import Redactor, disclosed
+from worker.inquiry import CatalogMatch, Gathered, Inquiry, LogLine, SourceFailure
 from worker.investigation.signatures import compact
 from worker.sources import Source
 
@@ -24,13 +27,16 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-def ask(name: str, source: Source, inquiry: Inquiry, seconds: float) -> tuple[tuple[Fact, ...], Coverage]:
-    """What a source found, as facts, and its coverage line. Never raises for the source's troubles."""
+def ask(
+    name: str, source: Source, inquiry: Inquiry, seconds: float, redactor: Redactor
+) -> tuple[tuple[Fact, ...], Coverage]:
+    """What a source found, as facts without secrets, and its coverage line. Never raises for the source's troubles."""
     started = time.monotonic()
     deadline = Deadline.after(seconds)
     outcome = answered(name, lambda: source.gather(inquiry, deadline), deadline, seconds)
     if isinstance(outcome, Coverage):
-        return (), outcome
+        return (), redactor.model(outcome)
+    outcome = without_secrets(outcome, redactor)
     facts, details = _facts(name, outcome, inquiry)
     line = Coverage(
         source=name,
@@ -40,6 +46,19 @@ def ask(name: str, source: Source, inquiry: Inquiry, seconds: float) -> tuple[tu
         detail="; ".join(filter(None, details)) or None,
     )
     return facts, line
+
+
+def without_secrets(found: Gathered, redactor: Redactor) -> Gathered:
+    """What a source found, redacted before anything of it is counted, cut or kept; how much was, its detail says."""
+    facts = tuple(redactor.model(fact).model_copy(update={"data": redactor.value(fact.data)}) for fact in found.facts)
+    lines: list[LogLine] = []
+    for _, some in groupby(found.lines, key=lambda line: line.service):
+        entries = list(some)
+        texts = redactor.lines([line.text for line in entries])
+        lines += [replace(line, text=text) for line, text in zip(entries, texts, strict=True) if text]
+    detail = redactor.text(found.detail) if found.detail else None
+    taken = disclosed([*(fact.model_dump() for fact in facts), *(line.text for line in lines), detail])
+    return Gathered(facts, tuple(lines), "; ".join(filter(None, (detail, taken))) or None)
 
 
 def answered(name: str, call: Callable[[], T], deadline: Deadline, seconds: float) -> T | Coverage:
@@ -71,12 +90,13 @@ def answered(name: str, call: Callable[[], T], deadline: Deadline, seconds: floa
 def catalog_coverage(name: str, match: CatalogMatch, millis: int) -> Coverage:
     """The coverage line of a catalog that answered."""
     known = match.component is not None
+    taken = disclosed([match.model_dump()])
     return Coverage(
         source=name,
         status=CoverageStatus.OK if known else CoverageStatus.EMPTY,
         millis=millis,
         items=1 + len(match.neighbours) if known else 0,
-        detail=match.how or "answered, and does not know the service",
+        detail="; ".join(filter(None, (match.how or "answered, and does not know the service", taken))),
     )
 
 

@@ -8,10 +8,14 @@ from functools import cache
 
 from shared.database import Database
 from shared.incident import Coverage
+from shared.redaction.installed import redactor
+from shared.redaction.redactor import Redactor
 from shared.settings import Address, Investigation, Storage
+from shared.store.installation import redaction_key
 from worker import llm
 from worker.breaker import Breaker
 from worker.catalogs import CATALOGS, Catalog
+from worker.discreet import Discreet
 from worker.gathering import gaps
 from worker.notifiers import NOTIFIERS, Notifier
 from worker.sources import SOURCES, Source
@@ -31,6 +35,8 @@ class Parts:
     gaps: tuple[Coverage, ...] = ()
     """A coverage line for each category that is not configured."""
     public_url: str = ""
+    redactor: Redactor = field(default_factory=Redactor)
+    """Nothing that is gathered, and nothing that the model says, gets past it."""
 
 
 @cache
@@ -40,16 +46,19 @@ def parts() -> Parts:
     sources = {name: source for name, kind in SOURCES if (source := kind.from_settings()) is not None}
     catalog = next((catalog for _, kind in CATALOGS if (catalog := kind.from_settings()) is not None), None)
     provider = llm.configured_provider(model)
+    database = Database(Storage.read().resolved_database_url())
+    discreet = redactor(redaction_key(database))
     return Parts(
-        database=Database(Storage.read().resolved_database_url()),
+        database=database,
         settings=Investigation.read(),
         sources=sources,
         catalog=catalog,
-        provider=Breaker(provider) if provider else None,
+        provider=Discreet(Breaker(provider), discreet) if provider else None,
         model_seconds=model.timeout_seconds,
         notifiers={name: notifier for name, kind in NOTIFIERS if (notifier := kind.from_settings()) is not None},
         gaps=gaps(["catalog"] * (catalog is not None) + list(sources), _offered()),
         public_url=(Address.read().public_url or "").rstrip("/"),
+        redactor=discreet,
     )
 
 

@@ -71,7 +71,8 @@ def gather(parts: Parts, claim: Claim) -> tuple[str, ...]:
         line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
         return findings.gathered(parts.database, claim, (), line)
     inquiry = _inquiry(parts, claim)
-    facts, line = gathering.ask(claim.subject, source, inquiry, parts.settings.source_timeout_seconds)
+    seconds = parts.settings.source_timeout_seconds
+    facts, line = gathering.ask(claim.subject, source, inquiry, seconds, parts.redactor)
     return findings.gathered(parts.database, claim, facts, line)
 
 
@@ -150,19 +151,20 @@ def incident_url(parts: Parts, incident: Incident) -> str:
     return f"{parts.public_url}/incidents/{incident.id}"
 
 
-def _ask_catalog(parts: Parts, told: Reported) -> tuple[CatalogMatch | None, Coverage | None]:
+def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None, Coverage | None]:
     catalog = parts.catalog
     if catalog is None:
         return None, None
-    subject = AlertSubject(told.service, told.title, told.labels, told.annotations, told.entity_ref)
+    subject = AlertSubject(reported.service, reported.title, reported.labels, reported.annotations, reported.entity_ref)
     seconds = parts.settings.source_timeout_seconds
     started = time.monotonic()
     deadline = Deadline.after(seconds)
     outcome = gathering.answered(CATALOG, lambda: catalog.match(subject, deadline), deadline, seconds)
-    if isinstance(outcome, Coverage):
-        return None, outcome
+    told = parts.redactor.model(outcome)
+    if isinstance(told, Coverage):
+        return None, told
     millis = round((time.monotonic() - started) * 1000)
-    return outcome, gathering.catalog_coverage(CATALOG, outcome, millis)
+    return told, gathering.catalog_coverage(CATALOG, told, millis)
 
 
 def _inquiry(parts: Parts, claim: Claim) -> Inquiry:

@@ -37,6 +37,10 @@ _log = structlog.get_logger(__name__)
 _hands = Hands()
 
 
+class StageFailure(Exception):
+    """A stage failed unexpectedly."""
+
+
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
     """Asks the catalog whom to look at, and opens the sources' work."""
@@ -96,9 +100,11 @@ def _do(work_id: str, stage: Stage, seconds: float, others_wait: bool = False) -
         except PushFailure as failure:
             _push_again(claim, failure)
             return
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001  whatever it was, it is raised again
             _fail(claim, failure)
-            raise  # operators see it in Flower
+            # Operators see it in Flower: where it failed, and without the secrets that it may quote.
+            said = parts().redactor.text(f"{type(failure).__name__}: {failure}")
+            raise StageFailure(said).with_traceback(failure.__traceback__) from None
     publish(opened)
     if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
         _admit()  # the attempt is over and has made room

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.redaction.redactor import Redactor
 from webhook.body import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_STRING, MAX_VALUES, BodyRejected, one_line, parse, text
+
+REDACTOR = Redactor()
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -20,13 +23,13 @@ JSON_VALUES = st.recursive(
 
 def read(raw: bytes) -> Any:
     """`raw` as a well-behaved sender sends it."""
-    return parse(raw, "application/json", None)
+    return parse(raw, "application/json", None, REDACTOR.value)
 
 
 def rejected(raw: bytes, content_type: str | None = "application/json", encoding: str | None = None) -> BodyRejected:
     """The refusal of `raw`."""
     with pytest.raises(BodyRejected) as refusal:
-        parse(raw, content_type, encoding)
+        parse(raw, content_type, encoding, REDACTOR.value)
     return refusal.value
 
 
@@ -41,7 +44,9 @@ def rejected(raw: bytes, content_type: str | None = "application/json", encoding
     ],
 )
 def test_json_types_are_read(content_type: str) -> None:
-    assert parse(b'{"a": [1, 2.5, "x", null, true]}', content_type, "identity") == {"a": [1, 2.5, "x", None, True]}
+    assert parse(b'{"a": [1, 2.5, "x", null, true]}', content_type, "identity", REDACTOR.value) == {
+        "a": [1, 2.5, "x", None, True]
+    }
 
 
 @pytest.mark.parametrize(
@@ -196,3 +201,9 @@ def test_text_is_cut_with_an_ellipsis() -> None:
 def test_one_line_folds_all_space() -> None:
     assert one_line("  a\r\n\t b \u2028 c ", 100) == "a b c"
     assert one_line(" " * 50 + "abcdef", 5) == "abcd…"
+
+
+def test_a_body_is_redacted_before_it_is_cut() -> None:
+    secret = "ghp_" + "a1B2c3D4" * 5
+    long = "x" * (MAX_STRING - 10) + " " + secret
+    assert secret[:9] not in read(json.dumps({"errors": long}).encode())["errors"]

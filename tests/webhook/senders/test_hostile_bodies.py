@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.alert import Delivery
+from shared.redaction.redactor import Redactor
 from tests.corpora.hostile_bodies import HostileBody, bodies
 from webhook.body import BodyRejected, parse, text
 from webhook.fields import MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, MAX_LINKS, http_url
@@ -17,13 +18,14 @@ from webhook.grouping import MAX_FINGERPRINT, MAX_SERVICE, MAX_TITLE, Grouping
 from webhook.senders import SENDERS, MalformedBody
 from webhook.senders.plain import MAX_ERRORS
 
+REDACTOR = Redactor()
 ROUTES = tuple(SENDERS.names())
 
 
 def taken(route: str, body: bytes, content_type: str | None, encoding: str | None) -> Delivery | None:
     """What comes of a body; None when it was refused."""
     try:
-        return SENDERS.load(route)(Grouping()).parse(parse(body, content_type, encoding), {})
+        return SENDERS.load(route)(Grouping()).parse(parse(body, content_type, encoding, REDACTOR.value), {})
     except BodyRejected as refusal:
         assert refusal.status in (400, 411, 413, 415, 422)
         return None

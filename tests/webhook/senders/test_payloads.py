@@ -9,10 +9,12 @@ import pytest
 
 from shared.alert import UNNAMED, AlertGroup
 from shared.moment import rfc3339
+from shared.redaction.redactor import Redactor
 from webhook.body import parse
 from webhook.grouping import Grouping
 from webhook.senders import SENDERS
 
+REDACTOR = Redactor()
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 
 
@@ -135,7 +137,7 @@ def told(group: AlertGroup) -> Told:
 @pytest.mark.parametrize("file", TOLD)
 def test_what_each_body_says(file: str) -> None:
     sender = SENDERS.load("alertmanager" if file.startswith("alertmanager") else "grafana")(Grouping())
-    delivery = sender.parse(parse((PAYLOADS / file).read_bytes(), "application/json", None), {})
+    delivery = sender.parse(parse((PAYLOADS / file).read_bytes(), "application/json", None, REDACTOR.value), {})
     assert [told(group) for group in delivery.groups] == TOLD[file]
 
 
@@ -149,7 +151,7 @@ def test_the_table_has_every_body() -> None:
 
 @pytest.mark.parametrize("file", [file for file in TOLD if not file.startswith("grafana-legacy")])
 def test_both_routes_understand_a_list_of_alerts(file: str) -> None:
-    body = parse((PAYLOADS / file).read_bytes(), "application/json", None)
+    body = parse((PAYLOADS / file).read_bytes(), "application/json", None, REDACTOR.value)
     for name in ("alertmanager", "grafana"):
         delivery = SENDERS.load(name)(Grouping()).parse(body, {})
         assert [told(group) for group in delivery.groups] == TOLD[file]
@@ -158,7 +160,7 @@ def test_both_routes_understand_a_list_of_alerts(file: str) -> None:
 def test_the_fingerprints_of_an_alert_are_the_same_firing_and_resolved() -> None:
     pair = [
         SENDERS.load("alertmanager")(Grouping()).parse(
-            parse((PAYLOADS / name).read_bytes(), "application/json", None), {}
+            parse((PAYLOADS / name).read_bytes(), "application/json", None, REDACTOR.value), {}
         )
         for name in ("alertmanager/am0.25-single-firing.json", "alertmanager/am0.25-single-resolved.json")
     ]

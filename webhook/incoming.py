@@ -1,0 +1,39 @@
+"""What a request carries, without the secrets in it: every route reads its body here, before anything else sees it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import request
+
+from webhook import body
+from webhook.receiver import receiver
+
+CALLBACK: Final = "callbackUrl"
+"""The one field that is kept as it came: a result is posted to it, and it is never shown."""
+
+
+def json_body() -> Any:
+    """The body's JSON. Raises webhook.body.BodyRejected."""
+    return body.parse(
+        request.get_data(),
+        request.headers.get("Content-Type"),
+        request.headers.get("Content-Encoding"),
+        without_secrets,
+    )
+
+
+def form() -> dict[str, str]:
+    """The fields of a page's form."""
+    fields: dict[str, str] = without_secrets(request.form.to_dict())
+    return fields
+
+
+def without_secrets(value: Any) -> Any:
+    """A JSON value, redacted before it is cut to any length. Raises sqlalchemy.exc.SQLAlchemyError when the key of the
+    placeholders cannot be had.
+    """
+    redacted = receiver().redactor().value(value)
+    if isinstance(value, dict) and CALLBACK in value:
+        redacted[CALLBACK] = value[CALLBACK]
+    return redacted
