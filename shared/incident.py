@@ -76,8 +76,8 @@ class Fact(Wire):
     """`F1`, `F2`, ...: given in the order of arrival, when it is stored."""
     source: str
     kind: str
-    """`service`, `dependency`, `dependent`, `commit`, `deploy`, `compare`, `heuristic`, `signature`, `alert`,
-    `similar`."""
+    """`service`, `dependency`, `dependent`, `commit`, `deploy`, `flag`, `compare`, `heuristic`, `signature`, `metric`,
+    `trace`, `alert`, `similar`."""
     service: str | None = None
     at: datetime | None = None
     text: str
@@ -91,13 +91,36 @@ class Fact(Wire):
 class Suspect(Wire):
     """A change that may be the cause."""
 
-    kind: Literal["commit", "deploy"]
+    kind: Literal["commit", "deploy", "flag"]
     id: str
-    """The commit's sha or the deployed version."""
+    """The commit's sha, the deployed version, or the flag's name."""
+    title: str = ""
     service: str
     score: float
     """0 to 1: how much of the evidence points at it. It ranks; it is no probability."""
     reasons: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+
+
+class SetAside(Wire):
+    """A change near the incident that looks innocent, and why."""
+
+    kind: Literal["commit", "deploy", "flag"]
+    id: str
+    service: str
+    title: str = ""
+    reason: str
+    facts: tuple[str, ...] = ()
+
+
+class Explanation(Wire):
+    """A cause that is no change of ours, read from the signs."""
+
+    kind: str
+    """`traffic`, `dns`, `certificate`, `provider`, `bad data`, ..."""
+    statement: str
+    strength: float
+    """0 to 1."""
     facts: tuple[str, ...] = ()
 
 
@@ -165,6 +188,10 @@ class Brief(Wire):
     onset_reason: str | None = None
     summary: str
     suspects: tuple[Suspect, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    """Changes near the incident that look innocent, the nearest first."""
+    explanations: tuple[Explanation, ...] = ()
+    """Causes other than a change that the signs speak for, the strongest first."""
     verdict: Literal["change", "noChange", "undecided"] = "undecided"
     signatures: tuple[Signature, ...] = ()
     heuristics: tuple[MatchedHeuristic, ...] = ()

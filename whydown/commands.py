@@ -131,6 +131,19 @@ def analyze(ctx: click.Context, service: str, title: str | None, errors: TextIO 
     ctx.exit(run(service, title, errors.read() if errors else None, url))
 
 
+@cli.command("eval")
+@click.argument("cases", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every answer and the totals.")
+@click.option("--show", metavar="CASE", help="Only this case, with the whole reasoning.")
+@click.option("--brief-only", is_flag=True, help="Without the model, even if one is configured.")
+@click.pass_context
+def evaluate(ctx: click.Context, cases: Path, as_json: bool, show: str | None, brief_only: bool) -> None:
+    """Answers the case folders in CASES, incidents of the past, and says how many answers are right."""
+    from whydown.evaluation import run
+
+    ctx.exit(run(cases, as_json, show, brief_only))
+
+
 @cli.command()
 @click.pass_context
 def doctor(ctx: click.Context) -> None:

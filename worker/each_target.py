@@ -11,8 +11,8 @@ from shared.moment import DeadlineExceeded
 from worker.inquiry import Gathered, SourceFailure, Target
 from worker.printable import printable
 
-MAX_TARGETS: Final = 12
-_AT_ONCE: Final = 4
+MAX_TARGETS: Final = 16
+_AT_ONCE: Final = 6
 _MAX_DETAIL: Final = 2000
 
 

@@ -49,7 +49,7 @@ class CatalogMatch(Wire):
     how: str | None = None
     """In words, why this component."""
     neighbours: tuple[Component, ...] = ()
-    """The direct dependencies and dependents that the catalog has entries for."""
+    """The components around it that the catalog has entries for (`worker.catalog_model.reach`)."""
     closest: tuple[str, ...] = ()
     """When nothing matched: the names most like it."""
 
@@ -70,7 +70,8 @@ class Target(Wire):
     """One service to look at."""
 
     service: str
-    role: Literal["alerted", "dependency"]
+    role: Literal["alerted", "dependency", "dependent", "sibling"]
+    """`sibling`: of the same system, without a dependency that the catalog knows of."""
     ref: str | None = None
     repository: str | None = None
     """`owner/repo`, or a bare name where only the service's name is known."""
@@ -94,7 +95,7 @@ class Scope(Wire):
     """Whom to look at and when: what the catalog stage hands to all sources."""
 
     targets: tuple[Target, ...]
-    """The alerted service first, then its direct dependencies."""
+    """The alerted service first, then its dependencies, those who need it, and others of its system."""
     window: Window
     component: Component | None = None
     neighbours: tuple[Component, ...] = ()

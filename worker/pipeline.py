@@ -5,21 +5,21 @@ gives the ids of the work that may begin then.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from shared.incident import Coverage, CoverageStatus, Diagnosis, Incident
+from shared.incident import Coverage, CoverageStatus, Incident
 from shared.moment import Deadline, now
 from shared.store import deployments, findings, reading
-from shared.store.findings import Conclusion, Reported, Resolution
+from shared.store.findings import Reported, Resolution
 from shared.store.work import Claim
 from worker import gathering
-from worker.consultation import consult
+from worker.conclusion import conclude
 from worker.inquiry import AlertSubject, CatalogMatch, Inquiry, Scope
-from worker.investigation import brief, brought, markdown, scope, standing_in
+from worker.investigation import brief, brought, scope
 from worker.investigation.case import Case
 from worker.notifiers import Push
 from worker.parts import Parts
@@ -83,7 +83,7 @@ def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
     whom = Scope.model_validate(state.scope)
     recollect(parts, claim, whom.targets[0].service, state)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
-    made = brief.make(whom, state.facts, state.coverage, complete=True)
+    made = brief.make(whom, state.facts, state.coverage, complete=True, title=told.title)
     findings.brief_made(parts.database, claim.incident_id, claim.attempt, made)
     case = Case(
         service=whom.targets[0].service,
@@ -96,7 +96,7 @@ def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
         coverage=state.coverage,
         brief=made,
     )
-    conclusion = _conclude(parts, case, whom)
+    conclusion = conclude(parts.provider, parts.model_seconds, case, whom)
     shown = reading.incident(parts.database, claim.incident_id)
     callback = findings.callback_url(parts.database, claim.incident_id)
     told_to = tuple(name for name, notifier in parts.notifiers.items() if shown and notifier.wants(shown, callback))
@@ -141,7 +141,10 @@ def early_briefs(parts: Parts) -> int:
     for incident_id, number in waiting:
         state = findings.attempt_state(parts.database, incident_id, number)
         if state.scope is not None:
-            early = brief.make(Scope.model_validate(state.scope), state.facts, state.coverage, complete=False)
+            title = findings.reported(parts.database, incident_id).title
+            early = brief.make(
+                Scope.model_validate(state.scope), state.facts, state.coverage, complete=False, title=title
+            )
             made += findings.brief_made(parts.database, incident_id, number, early)
     return made
 
@@ -175,25 +178,3 @@ def _inquiry(parts: Parts, claim: Claim) -> Inquiry:
     services = [target.service for target in whom.targets]
     deploys = deployments.between(parts.database, services, spans.changes_since, spans.until)
     return Inquiry(scope=whom, title=told.title, errors=told.errors, deploys=deploys)
-
-
-def _conclude(parts: Parts, case: Case, whom: Scope) -> Conclusion:
-    if parts.provider is None:
-        diagnosis = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
-        return Conclusion(diagnosis, markdown.render(diagnosis, case.brief.similar))
-    name = parts.provider.name
-    consulted = consult(parts.provider, case, Deadline.after(parts.model_seconds))
-    failure = consulted.failure or "the model gave no usable answer"
-    diagnosis = consulted.diagnosis or _standing_in(case, whom, name, failure)
-    return Conclusion(
-        diagnosis=diagnosis,
-        analysis=markdown.render(diagnosis, case.brief.similar),
-        prompt=[asdict(message) for message in consulted.messages],
-        reply=consulted.reply_text,
-        model=consulted.model,
-        usage=consulted.usage,
-    )
-
-
-def _standing_in(case: Case, whom: Scope, provider: str | None, reason: str) -> Diagnosis:
-    return standing_in.diagnosis(whom, case.brief, case.facts, case.coverage, provider=provider, reason=reason)

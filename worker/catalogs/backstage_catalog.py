@@ -22,6 +22,7 @@ from worker.catalog_model.matching import (
     explicit_refs,
     names,
 )
+from worker.catalog_model.reach import around
 from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
 from worker.outbound import Outbound
 
@@ -127,6 +128,11 @@ class BackstageCatalog:
         apis = [item for item in direct if str(item.get("kind")).lower() == "api"]
         known = {ref_of(entity), *map(ref_of, direct)}
         beyond = dict.fromkeys(ref for api in apis for ref in related(api) if ref not in known)
+        needed = components([entity, *direct])[str(ref_of(entity))].depends_on
+        # One step further along the dependencies, in the same request: what fails there fails all who need it.
+        for item in direct:
+            if ref_of(item) in needed:
+                beyond.update(dict.fromkeys(ref for ref in related(item) if ref not in known))
         return direct + (self._by_refs(list(beyond), deadline) if beyond else [])
 
     def _by_refs(self, refs: Sequence[str], deadline: Deadline) -> list[dict[str, Any]]:
@@ -152,9 +158,7 @@ class BackstageCatalog:
 
 
 def _match(ref: str, how: str, known: dict[str, Component]) -> CatalogMatch:
-    component = known[ref]
-    around = dict.fromkeys((*component.depends_on, *component.dependents))
-    return CatalogMatch(component=component, how=how, neighbours=tuple(known[name] for name in around if name in known))
+    return CatalogMatch(component=known[ref], how=how, neighbours=around(known[ref], known))
 
 
 def _tried(call: Callable[[], T], deadline: Deadline) -> T:

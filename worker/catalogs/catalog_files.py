@@ -18,6 +18,7 @@ from shared.settings import Section, setting
 from worker.catalog_model import yaml_documents
 from worker.catalog_model.entities import components, ref_of
 from worker.catalog_model.matching import MATCHED_KINDS, choose, closest
+from worker.catalog_model.reach import around
 from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
 
 MOST_FILES: Final = 20_000
@@ -94,9 +95,7 @@ class CatalogFiles:
             how = f"not among the {len(known)} entities of the catalog{snapshot.gaps}"
             return CatalogMatch(how=how, closest=closest(subject, known))
         component, how = found
-        refs = dict.fromkeys((*component.depends_on, *component.dependents))
-        neighbours = tuple(snapshot.components[ref] for ref in refs if ref in snapshot.components)
-        return CatalogMatch(component=component, how=how, neighbours=neighbours)
+        return CatalogMatch(component=component, how=how, neighbours=around(component, snapshot.components))
 
     def probe(self, deadline: Deadline) -> str:
         """How many entities there are, and what could not be read."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, Literal
 
-from shared.incident import Brief, Coverage, Fact, Signature, SimilarIncident, Suspect
-from shared.moment import parse_time, rfc3339
+from shared.incident import Brief, Coverage, Fact, Signature, SimilarIncident
+from shared.moment import parse_time
 from worker.inquiry import Scope
-from worker.investigation import heuristics, ranking, recurrence
+from worker.investigation import heuristics, recurrence
 from worker.investigation.signatures import ERROR
-
-CONVINCING: Final = 0.5
-"""A score from which a suspect is named as the cause. It takes more than timing alone."""
+from worker.investigation.suspects.candidates import Change
+from worker.investigation.suspects.ranking import Judgement, judge
 
 _PREFIX: Final = re.compile(
     r"^(?:[\[(]?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?[\])]?\s+)?"
@@ -22,55 +20,45 @@ _PREFIX: Final = re.compile(
     re.IGNORECASE,
 )
 
+UNLIKELY: Final = 0.3
+"""When every change scores less than this, the changes that were looked at do not explain it."""
+
 Verdict = Literal["change", "noChange", "undecided"]
 
 
-def make(scope: Scope, facts: Sequence[Fact], coverage: Sequence[Coverage], complete: bool) -> Brief:
-    """The brief of an attempt. `complete` says whether all sources are in."""
-    alerted = scope.targets[0].service
-    errors = [fact for fact in facts if fact.kind == "signature" and fact.data.get("level") == ERROR]
-    onset, why = _onset(errors, scope.window.alert_at)
-    candidates = ranking.changes(facts)
-    suspects = ranking.rank(candidates, errors, alerted, onset)
-    verdict = _verdict(suspects, candidates, onset, coverage)
-    rules = [fact for fact in facts if fact.kind == "heuristic"]
+def make(scope: Scope, facts: Sequence[Fact], coverage: Sequence[Coverage], complete: bool, title: str = "") -> Brief:
+    """The brief of an attempt. `complete` says whether all sources are in; `title` is the alert's."""
+    judged = judge(facts, scope, title)
+    verdict = _verdict(judged, coverage)
     by_id = {fact.id: fact for fact in facts}
-    telling = list(errors)
-    if verdict == "change":
-        telling += [by_id[fact] for fact in suspects[0].facts if fact in by_id]
+    telling = [fact for fact in facts if fact.kind == "signature" and fact.data.get("level") == ERROR]
+    if judged.convicted:
+        telling += [by_id[fact] for fact in judged.convicted.change.facts if fact in by_id]
     signatures = tuple(_signature(fact) for fact in facts if fact.kind == "signature")
     similar = recurrence.similar_incidents(facts)
+    alerted = scope.targets[0].service
     return Brief(
-        onset=onset,
-        onset_reason=why,
-        summary="\n".join((_summary(alerted, verdict, suspects, signatures, candidates), *_seen_before(similar))),
-        suspects=tuple(suspects),
+        onset=judged.onset.at,
+        onset_reason=judged.onset.why,
+        summary="\n".join((_summary(alerted, verdict, judged, signatures), *_seen_before(similar))),
+        suspects=judged.suspects(),
+        set_aside=judged.set_aside(),
+        explanations=judged.explanations[:3],
         verdict=verdict,
         signatures=signatures[:20],
-        heuristics=heuristics.match(rules, telling),
+        heuristics=heuristics.match([fact for fact in facts if fact.kind == "heuristic"], telling),
         similar=similar,
         complete=complete,
     )
 
 
-def _onset(errors: Sequence[Fact], alert_at: datetime) -> tuple[datetime, str]:
-    new = [fact for fact in errors if fact.at is not None and not fact.data.get("baselineCount")]
-    first = min(new, key=lambda fact: str(rfc3339(fact.at)), default=None)
-    if first is None or first.at is None:
-        return alert_at, "the alert's own start: no log line tells more"
-    return first.at, f"the first error that the window before did not have ({first.id})"
-
-
-def _verdict(
-    suspects: Sequence[Suspect], candidates: Sequence[ranking.Change], onset: datetime, coverage: Sequence[Coverage]
-) -> Verdict:
-    if suspects and suspects[0].score >= CONVINCING:
+def _verdict(judged: Judgement, coverage: Sequence[Coverage]) -> Verdict:
+    if judged.convicted:
         return "change"
+    if judged.explanation:
+        return "noChange"
     looked = any(line.source.startswith("changes.") and line.status.answered for line in coverage)
-    recent = [
-        each for each in candidates if each.at and onset - ranking.RECENT <= each.at <= onset + ranking.AFTER_ONSET
-    ]
-    return "noChange" if looked and not recent else "undecided"
+    return "noChange" if looked and all(each.score < UNLIKELY for each in judged.weighed) else "undecided"
 
 
 def _signature(fact: Fact) -> Signature:
@@ -86,18 +74,14 @@ def _signature(fact: Fact) -> Signature:
     )
 
 
-def _summary(
-    alerted: str,
-    verdict: Verdict,
-    suspects: Sequence[Suspect],
-    signatures: Sequence[Signature],
-    candidates: Sequence[ranking.Change],
-) -> str:
-    if verdict == "change":
-        change = next(each for each in candidates if each.id == suspects[0].id and each.facts == suspects[0].facts)
-        first = f"{name(change)} in {change.service} most likely broke it."
+def _summary(alerted: str, verdict: Verdict, judged: Judgement, signatures: Sequence[Signature]) -> str:
+    if judged.convicted:
+        change = judged.convicted.change
+        first = f"{name(change)} in {change.service or 'shared code'} most likely broke it."
+    elif judged.explanation:
+        first = f"No change explains this. {judged.explanation.statement}."
     elif verdict == "noChange":
-        first = f"No change to {alerted} or its dependencies explains this."
+        first = f"No change to {alerted} or what is around it explains this."
     else:
         first = "The facts do not single out a cause."
     errors = [signature for signature in signatures if signature.level == ERROR]
@@ -113,11 +97,11 @@ def _seen_before(similar: Sequence[SimilarIncident]) -> list[str]:
     return [recurrence.history(each) for each in similar[:1] if each.score >= recurrence.ALIKE]
 
 
-def name(change: ranking.Change) -> str:
+def name(change: Change) -> str:
     """A change as a person would say it."""
     if change.kind == "commit":
         return f"Commit {change.id[:7]} “{change.title[:120]}”"
-    return f"The deploy of {change.id}"
+    return f"The flag {change.id}" if change.kind == "flag" else f"The deploy of {change.id}"
 
 
 def gist(text: str) -> str:

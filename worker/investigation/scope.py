@@ -11,7 +11,12 @@ from shared.settings import Investigation
 from worker.inquiry import CatalogMatch, Component, Scope, Target, Window
 
 MOST_DEPENDENCIES: Final = 10
-"""Direct dependencies that are looked at: the culprit is often next door, seldom at the eleventh door."""
+"""Dependencies that are looked at, near ones first: the culprit is often next door, seldom at the eleventh door."""
+
+MOST_OTHERS: Final = 5
+"""Callers, which may drown what they call, and others of the same system."""
+
+Role = Literal["alerted", "dependency", "dependent", "sibling"]
 
 SERVICE_KINDS: Final = ("component", "resource", "api")
 
@@ -35,11 +40,16 @@ def make(service: str, match: CatalogMatch | None, spans: Window) -> Scope:
         return Scope(targets=(Target(service=service, role="alerted", log_names=(service,)),), window=spans)
     component = match.component
     known = {neighbour.ref: neighbour for neighbour in match.neighbours}
-    dependencies = [
-        _target(known.get(ref), ref, "dependency") for ref in component.depends_on if kind_of(ref) in SERVICE_KINDS
-    ]
+    dependencies = list(dict.fromkeys(ref for ref in (*component.depends_on, *_beyond(component, known)) if _runs(ref)))
+    callers = [ref for ref in component.dependents if ref in known and _runs(ref) and ref not in dependencies]
+    siblings = [ref for ref in known if _runs(ref) and ref not in dependencies and ref not in callers]
+    others: list[tuple[str, Role]] = [*((ref, "dependent") for ref in callers), *((ref, "sibling") for ref in siblings)]
     return Scope(
-        targets=(_target(component, component.ref, "alerted"), *dependencies[:MOST_DEPENDENCIES]),
+        targets=(
+            _target(component, component.ref, "alerted"),
+            *(_target(known.get(ref), ref, "dependency") for ref in dependencies[:MOST_DEPENDENCIES]),
+            *(_target(known.get(ref), ref, role) for ref, role in others[:MOST_OTHERS]),
+        ),
         window=spans,
         component=component,
         neighbours=match.neighbours,
@@ -69,7 +79,27 @@ def kind_of(ref: str) -> str:
     return ref.partition(":")[0].lower() if ":" in ref else "component"
 
 
-def _target(component: Component | None, ref: str, role: Literal["alerted", "dependency"]) -> Target:
+def _beyond(component: Component, known: dict[str, Component]) -> list[str]:
+    """What the dependencies need in their turn, near ones first."""
+    found: dict[str, None] = {}
+    edge = list(component.depends_on)
+    while edge:
+        edge = [
+            ref
+            for each in edge
+            if each in known
+            for ref in known[each].depends_on
+            if ref not in found and ref != component.ref
+        ]
+        found.update(dict.fromkeys(edge))
+    return list(found)
+
+
+def _runs(ref: str) -> bool:
+    return kind_of(ref) in SERVICE_KINDS
+
+
+def _target(component: Component | None, ref: str, role: Role) -> Target:
     name = component.name if component else name_of(ref)
     annotations = component.annotations if component else {}
     log_names = dict.fromkeys(filter(None, (name, annotations.get("backstage.io/kubernetes-id"))))

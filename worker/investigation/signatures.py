@@ -18,6 +18,10 @@ MOST_SIGNATURES: Final = 40
 
 EXAMPLE_LENGTH: Final = 1_000
 
+MOST_NAMES: Final = 16
+MOST_VALUES: Final = 5
+"""Values that are told apart of one named part of a signature: what has more is not the same again and again."""
+
 ERROR: Final = "error"
 WARNING: Final = "warning"
 OTHER: Final = "info"
@@ -50,6 +54,7 @@ _VARIABLE: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NAMED: Final = re.compile(r"([A-Za-z_][\w.]{1,40})[\"']?\s?[=:]\s?[\"']?([\w./:@+-]{1,80})")
 
 
 @dataclass(slots=True)
@@ -63,6 +68,8 @@ class _Tally:
     first: datetime | None = None
     last: datetime | None = None
     minutes: Counter[str] = field(default_factory=Counter)
+    values: dict[str, Counter[str]] = field(default_factory=dict)
+    """For each `name=value` of its lines: the values, up to MOST_VALUES of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,10 @@ def _count(tally: _Tally, line: LogLine, window: Window) -> None:
     if tally.count == 0:
         tally.example = line.text[:EXAMPLE_LENGTH]
     tally.count += 1
+    for name, value in _NAMED.findall(line.text[:EXAMPLE_LENGTH])[:MOST_NAMES]:
+        seen = tally.values.setdefault(name, Counter()) if len(tally.values) < MOST_NAMES else tally.values.get(name)
+        if seen is not None and (value in seen or len(seen) <= MOST_VALUES):
+            seen[value] += 1
     if line.at is not None:
         tally.first = min(tally.first or line.at, line.at)
         tally.last = max(tally.last or line.at, line.at)
@@ -141,5 +152,10 @@ def _fact(source: str, key: tuple[str, str, str], tally: _Tally) -> Fact:
             "lastSeen": rfc3339(tally.last),
             "baselineCount": tally.baseline,
             "perMinute": dict(sorted(tally.minutes.items())),
+            "values": [
+                {"name": name, "distinct": len(seen), "top": top, "topCount": often}
+                for name, seen in tally.values.items()
+                for top, often in seen.most_common(1)
+            ],
         },
     )

@@ -39,6 +39,11 @@ def words(text: str) -> frozenset[str]:
     return frozenset(word for word in found if len(word) >= _SHORTEST and word not in COMMON and not word.isdigit())
 
 
+def pieces(text: str) -> list[str]:
+    """The parts of identifiers in `text`, in order: `maxIdleConns` and `max_idle_conns` give max, idle, conns."""
+    return [piece for word in _WORD.findall(text) for piece in _PIECE.findall(word)]
+
+
 def rarity(texts: Iterable[frozenset[str]]) -> dict[str, float]:
     """For each word, 1 divided by the number of texts that have it."""
     seen = Counter(word for text in texts for word in text)

@@ -49,13 +49,13 @@ class Budget:
 
 BUDGETS: Final[Mapping[str, Budget]] = {
     "alerted": Budget(20 * 1024 * 1024, 50_000),
-    "dependency": Budget(4 * 1024 * 1024, 10_000),
+    "others": Budget(4 * 1024 * 1024, 10_000),
 }
-"""By the role of the service."""
+"""For the alerted service, and for each of the others."""
 
 
 class LogFiles:
-    """Reads the files of the alerted service and of its direct dependencies."""
+    """Reads the files of the alerted service and of those around it."""
 
     configure: ClassVar[str] = "WHYDOWN_LOG_FILES (a folder of <service>.log or .jsonl files)"
 
@@ -83,7 +83,13 @@ class LogFiles:
                 without.append(target.service)
                 continue
             try:
-                found, said = _read_target(target, paths, inquiry.scope.window, self._budgets[target.role], deadline)
+                found, said = _read_target(
+                    target,
+                    paths,
+                    inquiry.scope.window,
+                    self._budgets["alerted" if target.role == "alerted" else "others"],
+                    deadline,
+                )
             except OSError as error:
                 unreadable.append(f"{paths[0].name} ({error.strerror})")
                 continue

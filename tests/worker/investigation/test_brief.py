@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.incident import Coverage, CoverageStatus
@@ -19,7 +18,8 @@ from tests.worker.investigation.incident import (
     error,
     rule,
 )
-from worker.investigation import brief, ranking, standing_in
+from worker.investigation import brief, standing_in
+from worker.investigation.suspects import candidates
 
 
 def test_the_seeds_incident_names_commit_error_and_heuristic() -> None:
@@ -51,8 +51,9 @@ def test_a_change_deployed_after_the_onset_is_no_suspect() -> None:
 def test_documents_alone_break_nothing() -> None:
     facts = [fact for fact in SEED_FACTS if fact.id in ("F3", "F4")]
     made = brief.make(SCOPE, facts, COVERAGE, complete=True)
-    assert made.suspects[0].id == INNOCENT
-    assert made.verdict == "undecided"
+    assert (made.verdict, made.suspects) == ("noChange", ())
+    assert [(each.id, each.facts) for each in made.set_aside] == [(INNOCENT, ("F3",))]
+    assert "documents" in made.set_aside[0].reason
 
 
 def test_no_change_is_said_only_where_changes_were_looked_at() -> None:
@@ -71,7 +72,7 @@ def test_nothing_at_all_is_said_plainly() -> None:
 
 def test_a_commit_seen_by_two_sources_is_one_change() -> None:
     again = SEED_FACTS[0].model_copy(update={"id": "F9", "source": "changes.github"})
-    found = ranking.changes((*SEED_FACTS, again))
+    found = candidates.changes((*SEED_FACTS, again), SCOPE, frozenset())
     assert [change.id for change in found].count(GUILTY) == 1
     assert next(change for change in found if change.id == GUILTY).facts == ("F1", "F9", "F2")
 
@@ -101,5 +102,6 @@ def test_standing_in_cites_and_quotes_facts() -> None:
 
 
 def test_a_change_without_a_time_is_no_suspect() -> None:
-    undated = replace(ranking.changes(SEED_FACTS)[0], at=None)
-    assert ranking.rank([undated], [], "invoice-api", ALERT_AT) == []
+    undated = [fact.model_copy(update={"at": None}) for fact in SEED_FACTS if fact.kind != "deploy"]
+    made = brief.make(SCOPE, undated, COVERAGE, complete=True)
+    assert (made.suspects, made.set_aside) == ((), ())

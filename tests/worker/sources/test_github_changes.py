@@ -14,6 +14,7 @@ from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
 from tests.worker.github_stand_in import TOKEN, Answer, commit_item, config, deployment_item, file_item, github
 from tests.worker.inquiries import ALERT, INVOICE, LEDGER, inquiry
+from worker.each_target import MAX_TARGETS
 from worker.inquiry import Gathered, SourceFailure, Target
 from worker.repositories.github_access import Config
 from worker.sources.github_changes import GithubChanges
@@ -306,9 +307,9 @@ def test_many_dependencies_are_bounded() -> None:
         answers |= {f"/repos/{target.repository}/{name}": Reply([]) for name in ("commits", "deployments")}
     with github(answers) as server:
         found = gather(server, INVOICE, *targets)
-    assert len({asked.path.split("/")[3] for asked in server.asked}) == 12
+    assert len({asked.path.split("/")[3] for asked in server.asked}) == MAX_TARGETS
     assert found.detail is not None
-    assert found.detail.endswith("9 more dependencies were not looked at")
+    assert found.detail.endswith(f"{len(targets) + 1 - MAX_TARGETS} more dependencies were not looked at")
 
 
 def test_the_probe_says_who_and_how_much_is_left() -> None:

@@ -23,7 +23,7 @@ def stamp(minutes: float) -> str:
 
 
 def gathered(root: Path, *targets: Target, budget: Budget = BUDGETS["alerted"]) -> Gathered:
-    budgets = {"alerted": budget, "dependency": BUDGETS["dependency"]}
+    budgets = {"alerted": budget, "others": BUDGETS["others"]}
     return LogFiles(root, budgets).gather(inquiry(*targets), Deadline.after(60))
 
 

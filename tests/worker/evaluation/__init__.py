@@ -1,0 +1,1 @@
+"""Case folders, and the answers to them."""

@@ -1,0 +1,1 @@
+"""Which change broke it, if any did."""

@@ -1,0 +1,152 @@
+"""What kind of edit a change is."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.investigation.suspects import weights
+from worker.investigation.suspects.diffs import hunks
+from worker.investigation.suspects.edits import Edit, edits
+from worker.investigation.suspects.quantities import quantities
+
+
+def riskiest(diff: str, path: str = "src/orders/store.py") -> Edit:
+    return edits(diff, [path])[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "diff", "says", "breaks"),
+    [
+        ("app.yml", "-  pool_size: 40\n+  pool_size: 4", "lowered pool_size from 40 to 4", "pool"),
+        (
+            "a.go",
+            "-\tctx, c := WithTimeout(ctx, 2*time.Second)\n+\tctx, c := WithTimeout(ctx, 20*time.Millisecond)",
+            "lowered a timeout",
+            "timeout",
+        ),
+        (
+            "App.java",
+            "-    client.setReadTimeout(Duration.ofSeconds(30));\n+    client.setReadTimeout(Duration.ofMillis(30));",
+            "lowered a timeout",
+            "timeout",
+        ),
+        ("s.tf", '-  memory = "2Gi"\n+  memory = "256Mi"', "lowered memory", "memory"),
+        (
+            "a.py",
+            "-    if order.address is None:\n-        return None\n+    street = order.address.street",
+            "removed a check for missing",
+            "crash",
+        ),
+        (
+            "a.js",
+            "-  try {\n-    parse(body)\n-  } catch (e) { return null }\n+  parse(body)",
+            "removed the handling",
+            "crash",
+        ),
+        (
+            "a.rb",
+            "-  key = ENV['ORDERS_TOPIC']\n+  key = ENV['ORDER_TOPIC']",
+            "renamed “ORDERS_TOPIC” to “ORDER_TOPIC”",
+            "missing",
+        ),
+        ("m/0007.sql", "+ALTER TABLE orders DROP COLUMN note;", "drops a column", "missing"),
+        ("m/0008.sql", "+CREATE INDEX idx_a ON orders (a);", "builds an index that blocks", "lock"),
+        (
+            "a.py",
+            "+for order in orders:\n+    customer = client.get(order.customer)",
+            "calls out for every element",
+            "load",
+        ),
+        ("a.cs", "-    lock (_gate) { total += x; }\n+    total += x;", "removed a lock", "wrong"),
+        ("values.yaml", "-  level: info\n+  level: debug", "turned level from info to debug", "disk"),
+        ("worker.py", "-    time.sleep(backoff(attempt))\n+    pass", "removed a retry or its pause", "overload"),
+    ],
+)
+def test_risky_edits_are_told_in_words_with_what_they_break(path: str, diff: str, says: str, breaks: str) -> None:
+    found = [edit for edit in edits(diff, [path]) if says in edit.said]
+    assert found, [edit.said for edit in edits(diff, [path])]
+    assert breaks in found[0].breaks
+    assert found[0].risk > weights.REWRITTEN
+
+
+@pytest.mark.parametrize(
+    ("path", "diff"),
+    [
+        ("docs/run.md", "-Wait 5 s\n+Wait 5 ms"),
+        ("src/store_test.go", "-\ttimeout := 5\n+\ttimeout := 1"),
+        ("src/a.py", "-# limit is 5\n+# limit is 50"),
+        ("src/a.py", "-    b = 1\n-    a = 2\n+    a = 2\n+    b = 1"),
+        ("src/a.go", '-\tlog.Printf("took %d", n)\n+\tlogger.Info("took",\n+\t\t"count", n,\n+\t)'),
+        ("src/a.py", "-import os\n-import abc\n+import abc\n+import os"),
+        ("src/site.css", "-a { margin: 1px }\n+a { margin: 90px }"),
+    ],
+)
+def test_what_runs_nowhere_is_inert(path: str, diff: str) -> None:
+    assert riskiest(diff, path).risk <= weights.INERT
+
+
+def test_code_in_another_shape_is_the_same_code() -> None:
+    diff = (
+        "-\tvar r Request\n-\tif err := json.Decode(body, &r); err != nil {\n"
+        "-\t\treturn nil, err\n-\t}\n-\treturn &r, nil\n"
+        "+\tr := &Request{}\n+\tif err := json.Decode(body, r); err != nil {\n"
+        '+\t\treturn nil, fmt.Errorf("decode: %w", err)\n+\t}\n+\treturn r, nil'
+    )
+    assert riskiest(diff, "a.go").risk <= weights.SAME_MEANING
+
+
+def test_a_result_that_is_handed_on_needs_no_check() -> None:
+    before = "-\titem, err := s.load(key)\n-\tif err != nil { return nil, err }\n-\treturn item, nil\n"
+    assert riskiest(f"{before}+\treturn s.load(key)", "a.go").risk <= weights.REWRITTEN
+
+
+def test_a_longer_life_in_a_cache_loads_nobody() -> None:
+    (edit,) = edits("-  cache_ttl: 30s\n+  cache_ttl: 60s", ["app.yml"])
+    assert "load" not in edit.breaks
+    (edit,) = edits("-  cache_ttl: 60s\n+  cache_ttl: 30s", ["app.yml"])
+    assert "load" in edit.breaks
+
+
+def test_versions_go_by_the_step() -> None:
+    def step(was: str, now: str) -> Edit:
+        return riskiest(f"-\tgithub.com/acme/codec v{was}\n+\tgithub.com/acme/codec v{now}", "go.mod")
+
+    assert step("1.4.0", "2.0.0").risk > step("1.4.0", "1.5.0").risk > step("1.4.0", "1.4.1").risk
+    assert "major" in step("1.4.0", "2.0.0").said
+
+
+def test_a_change_that_cannot_be_read_is_neither_guilty_nor_innocent() -> None:
+    assert riskiest("").risk == weights.UNSEEN
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("ttl: 15m", [900.0]),
+        ("5 * time.Second", [5.0]),
+        ("timeout_ms = 250", [0.25]),
+        ("Duration.ofMinutes(2)", [120.0]),
+        ("memory: 512Mi", [512 * 1024.0**2]),
+        ("max = 1_000", [1000.0]),
+        ("v1.2.3", []),
+        ("sha256", []),
+    ],
+)
+def test_numbers_have_units(line: str, values: list[float]) -> None:
+    assert [each.value for each in quantities(line)] == pytest.approx(values)
+
+
+def test_diffs_of_every_dialect_know_their_files() -> None:
+    git = "--- a/x/a.py\n+++ b/x/a.py\n@@ -1 +1 @@\n-a\n+b\n--- a/x/b.py\n+++ b/x/b.py\n@@ -1 +1 @@\n-c\n+d"
+    assert [(hunk.path, hunk.removed, hunk.added) for hunk in hunks(git)] == [
+        ("x/a.py", ["a"], ["b"]),
+        ("x/b.py", ["c"], ["d"]),
+    ]
+    named = "@@ x/a.py @@ func f\n-a\n+b\n@@ x/b.py: func g\n+c"
+    assert [hunk.path for hunk in hunks(named, ["x/a.py", "x/b.py"])] == ["x/a.py", "x/b.py"]
+    assert [hunk.path for hunk in hunks("@@ func f()\n-a\n+b", ["only.go"])] == ["only.go"]
+
+
+def test_binary_and_huge_diffs_are_bounded() -> None:
+    assert riskiest("Binary files a/x.bin and b/x.bin differ", "x.bin").risk <= weights.UNSEEN
+    assert len(edits("".join(f"-limit_{n}: {n}\n+limit_{n}: {n * 9}\n" for n in range(1, 5_000)), ["a.yml"])) <= 12

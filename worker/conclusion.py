@@ -1,0 +1,36 @@
+"""The end of an investigation: the model's diagnosis of a case, or the brief in its place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from shared.incident import Diagnosis
+from shared.moment import Deadline
+from shared.store.findings import Conclusion
+from worker.consultation import consult
+from worker.inquiry import Scope
+from worker.investigation import markdown, standing_in
+from worker.investigation.case import Case
+from worker.llm import Provider
+
+
+def conclude(provider: Provider | None, seconds: float, case: Case, whom: Scope) -> Conclusion:
+    """What is stored of a case: never without a diagnosis. `seconds` is how long the model may take in all."""
+    if provider is None:
+        diagnosis = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
+        return Conclusion(diagnosis, markdown.render(diagnosis, case.brief.similar))
+    consulted = consult(provider, case, Deadline.after(seconds))
+    failure = consulted.failure or "the model gave no usable answer"
+    diagnosis = consulted.diagnosis or _standing_in(case, whom, provider.name, failure)
+    return Conclusion(
+        diagnosis=diagnosis,
+        analysis=markdown.render(diagnosis, case.brief.similar),
+        prompt=[asdict(message) for message in consulted.messages],
+        reply=consulted.reply_text,
+        model=consulted.model,
+        usage=consulted.usage,
+    )
+
+
+def _standing_in(case: Case, whom: Scope, provider: str | None, reason: str) -> Diagnosis:
+    return standing_in.diagnosis(whom, case.brief, case.facts, case.coverage, provider=provider, reason=reason)
