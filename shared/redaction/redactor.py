@@ -72,7 +72,9 @@ class Redactor:
                 self.value(key): self.value(item, key if isinstance(key, str) else "") for key, item in value.items()
             }
         if isinstance(value, list | tuple):
-            return type(value)(self.value(item, name) for item in value)
+            # Texts in a row may be the lines of one.
+            items = self.lines(value) if value and all(isinstance(item, str) for item in value) else value
+            return type(value)(self.value(item, name) for item in items)
         return value
 
     def model(self, model: Model) -> Model:
