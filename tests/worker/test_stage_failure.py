@@ -15,7 +15,6 @@ from shared.tables import WorkRow
 from worker import tasks
 from worker.parts import Parts
 
-
 SECRET = "hunter2pass"
 
 
