@@ -125,7 +125,7 @@ class Explanation(Wire):
 
 
 class Signature(Wire):
-    """Error lines of one service that differ only in their variable parts."""
+    """Log lines of one service that differ only in their variable parts."""
 
     service: str
     level: str
@@ -135,6 +135,10 @@ class Signature(Wire):
     last_seen: datetime | None = None
     baseline_count: int = 0
     """How often it was seen in the window before."""
+    change: Literal["new", "up", "down", "gone", "steady"] | None = None
+    """How its rate changed; None where that is not known."""
+    names: tuple[str, ...] = ()
+    """The other services that its lines name."""
     fact: str
 
 

@@ -14,6 +14,7 @@ from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded
 from shared.redaction.redactor import Redactor, disclosed
 from worker.inquiry import CatalogMatch, Gathered, Inquiry, LogLine, SourceFailure
+from worker.investigation.naming import ServiceNames
 from worker.investigation.signatures import compact
 from worker.sources import Source
 
@@ -118,11 +119,9 @@ def _facts(name: str, found: Gathered, inquiry: Inquiry) -> tuple[tuple[Fact, ..
     details = [found.detail]
     facts = [_bounded(name, fact) for fact in found.facts]
     if found.lines:
-        compacted = compact(name, found.lines, inquiry.scope.window)
+        compacted = compact(name, found.lines, inquiry.scope.window, ServiceNames.of(inquiry.scope))
         facts += compacted.facts
-        details.append(f"{compacted.lines} lines read")
-        if compacted.left_out:
-            details.append(f"{compacted.left_out} rarer signatures left out")
+        details += compacted.notes()
     if len(facts) > MOST_FACTS:
         details.append(f"{len(facts) - MOST_FACTS} of {len(facts)} items left out")
     return tuple(facts[:MOST_FACTS]), details

@@ -10,7 +10,7 @@ from shared.incident import Brief, Coverage, Fact, Signature, SimilarIncident
 from shared.moment import parse_time
 from worker.inquiry import Scope
 from worker.investigation import heuristics, recurrence
-from worker.investigation.signatures import ERROR
+from worker.investigation.severity import ERROR, OTHER
 from worker.investigation.suspects.candidates import Change
 from worker.investigation.suspects.ranking import Judgement, judge
 
@@ -34,7 +34,7 @@ def make(scope: Scope, facts: Sequence[Fact], coverage: Sequence[Coverage], comp
     telling = [fact for fact in facts if fact.kind == "signature" and fact.data.get("level") == ERROR]
     if judged.convicted:
         telling += [by_id[fact] for fact in judged.convicted.change.facts if fact in by_id]
-    signatures = tuple(_signature(fact) for fact in facts if fact.kind == "signature")
+    signatures = tuple(_signature(fact) for fact in sorted(facts, key=_is_info) if fact.kind == "signature")
     similar = recurrence.similar_incidents(facts)
     alerted = scope.targets[0].service
     return Brief(
@@ -61,6 +61,10 @@ def _verdict(judged: Judgement, coverage: Sequence[Coverage]) -> Verdict:
     return "noChange" if looked and all(each.score < UNLIKELY for each in judged.weighed) else "undecided"
 
 
+def _is_info(fact: Fact) -> bool:
+    return fact.data.get("level") == OTHER
+
+
 def _signature(fact: Fact) -> Signature:
     return Signature(
         service=fact.service or "",
@@ -70,6 +74,8 @@ def _signature(fact: Fact) -> Signature:
         first_seen=fact.at,
         last_seen=parse_time(fact.data.get("lastSeen")),
         baseline_count=int(fact.data.get("baselineCount", 0)),
+        change=fact.data.get("change"),
+        names=tuple(fact.data.get("names", ())),
         fact=fact.id,
     )
 

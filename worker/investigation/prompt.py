@@ -17,6 +17,7 @@ from shared.moment import rfc3339
 from worker.investigation.case import Case
 from worker.investigation.inert import clip, visible
 from worker.investigation.reply import SCHEMA
+from worker.investigation.severity import OTHER
 from worker.llm import Message
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -192,10 +193,10 @@ def _by_category(case: Case) -> dict[str, list[Fact]]:
         place = suspected.index(fact.id) if fact.id in suspected else len(suspected)
         return place, alerted_first(fact), -fact.at.timestamp() if fact.at else 0.0
 
-    def error(fact: Fact) -> tuple[bool, bool, int]:
+    def error(fact: Fact) -> tuple[bool, bool, bool, int]:
         # What is new and rare tells more than what is always there: frequent lines are often only the aftermath.
         seen_before = baseline.get(fact.id, fact.data.get("baselineCount", 0))
-        return bool(seen_before), alerted_first(fact), fact.count or 0
+        return fact.data.get("level") == OTHER, bool(seen_before), alerted_first(fact), fact.count or 0
 
     found["changes"].sort(key=change)
     found["errors"].sort(key=error)

@@ -18,7 +18,7 @@ from shared.incident import Fact, SimilarIncident
 from shared.moment import rfc3339
 from shared.recurrence import Outcome, Past, Sighting
 from worker.investigation.inert import clip, inert
-from worker.investigation.signatures import ERROR
+from worker.investigation.severity import ERROR
 
 SOURCE: Final = "incidents.whydown"
 
@@ -33,7 +33,7 @@ ALIKE: Final = 0.5
 LEAST_WEIGHT: Final = 0.1
 """What the shared signatures must weigh together: one that nine of ten incidents have weighs less."""
 
-_FORM: Final = "1"
+_FORM: Final = "2"
 """Of the keys. Raise it when the same signature gets another key; old incidents are then not found any more."""
 
 _LONGEST: Final = 1_000

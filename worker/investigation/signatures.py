@@ -1,75 +1,34 @@
-"""Log lines made into signatures: lines of one service that differ only in their variable parts, with their counts."""
+"""Log lines made into signatures: lines of one service that differ only in their variable parts, counted, compared
+with the window before and with the other services, and weighed by how telling they are.
+"""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from shared.incident import Fact
 from shared.moment import rfc3339
 from worker.inquiry import LogLine, Window
+from worker.investigation.naming import ServiceNames
+from worker.investigation.rates import Change, RateChange, change_of_rate, classify
+from worker.investigation.severity import ERROR, OTHER, WARNING, level_of
+from worker.investigation.tally import Tally
+from worker.log_text.masks import Value, masked
+from worker.log_text.templates import Template, Templates
 
 MOST_SIGNATURES: Final = 40
-"""Facts per source: beyond these, what is left out is said."""
+"""Facts of errors and warnings per source: beyond these, what is left out is said."""
+MOST_OF_INFO: Final = 10
+"""Facts per source of lines that are no trouble by themselves, but new, gone, or clearly more or less than before."""
+LOOKED_INTO: Final = 200
+"""Lines of a signature that are searched for the names of services: they are told quickly, or not at all."""
 
-EXAMPLE_LENGTH: Final = 1_000
-
-MOST_NAMES: Final = 16
-MOST_VALUES: Final = 5
-"""Values that are told apart of one named part of a signature: what has more is not the same again and again."""
-
-ERROR: Final = "error"
-WARNING: Final = "warning"
-OTHER: Final = "info"
-
-_LEVELS: Final = {
-    **dict.fromkeys(
-        ("error", "err", "e", "fatal", "f", "critical", "crit", "panic", "emerg", "alert", "severe"), ERROR
-    ),
-    **dict.fromkeys(("warning", "warn", "w"), WARNING),
-}
-# A line that names no level speaks for itself: these words mean trouble, unless it says that there was none of it.
-_TROUBLE: Final = re.compile(
-    r"\b(error|exception|panic|fatal|critical|traceback|refused|failed|failure)\w*"
-    r"|\b(timed? ?out|unavailable|denied|killed)\w*"
-    r"|\b(?-i:\w+(?:Error|Exception))\b",
-    re.IGNORECASE,
-)
-_NO_TROUBLE: Final = re.compile(
-    r"\b(0|no|without) (errors?|failures?)\b|\b(errors?|failures?|failed)[\"']?[=: ]+0\b", re.IGNORECASE
-)
-_WARNING: Final = re.compile(r"\bwarn(ing)?\b", re.IGNORECASE)
-
-_VARIABLE: Final = re.compile(
-    r"""
-    (?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)
-  | (?P<id>\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)
-  | (?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b)
-  | (?P<hex>\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b)
-  | (?P<number>(?<![A-Za-z_])[-+]?\d+(?:\.\d+)?)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_NAMED: Final = re.compile(r"([A-Za-z_][\w.]{1,40})[\"']?\s?[=:]\s?[\"']?([\w./:@+-]{1,80})")
-
-
-@dataclass(slots=True)
-class _Tally:
-    """One signature while it is being counted."""
-
-    example: str
-    level: str
-    count: int = 0
-    baseline: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    minutes: Counter[str] = field(default_factory=Counter)
-    values: dict[str, Counter[str]] = field(default_factory=dict)
-    """For each `name=value` of its lines: the values, up to MOST_VALUES of them."""
+_NO_NAMES: Final = ServiceNames()
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,83 +38,183 @@ class Compacted:
     facts: tuple[Fact, ...]
     lines: int
     """Lines that were read."""
-    left_out: int
-    """Signatures that found no room among the facts."""
+    left_out: int = 0
+    """Signatures of errors and warnings that found no room among the facts."""
+    info_left_out: int = 0
+    """Telling signatures of other lines that found no room."""
+    outside: int = 0
+    """Lines from before or after both windows: they count as before or during the incident, but for no rate."""
+    dropped_templates: int = 0
+    """Templates that had to go, the rarest first, because there were too many to remember."""
+    dropped_lines: int = 0
+    """The lines of those."""
+
+    def notes(self) -> list[str]:
+        """What the coverage report says."""
+        said = [f"{self.lines} lines read"]
+        if self.outside:
+            said.append(f"{self.outside} of them outside the window")
+        if self.left_out:
+            said.append(f"{self.left_out} rarer signatures left out")
+        if self.info_left_out:
+            said.append(f"{self.info_left_out} changes in lines of level info left out")
+        if self.dropped_templates:
+            said.append(f"{self.dropped_lines} lines of the {self.dropped_templates} rarest templates dropped")
+        return said
 
 
-def level_of(line: LogLine) -> str:
-    """`error`, `warning` or `info`: what the source says, else what the line's words say."""
-    if line.level and (level := _LEVELS.get(line.level.lower())):
-        return level
-    if line.level and line.level.lower() in ("info", "debug", "trace", "notice", "i", "d"):
-        return OTHER
-    if _TROUBLE.search(line.text) and not _NO_TROUBLE.search(line.text):
-        return ERROR
-    return WARNING if _WARNING.search(line.text) else OTHER
+class _Kind(NamedTuple):
+    """Lines of different kinds are never of one template."""
+
+    service: str
+    level: str
 
 
-def template(text: str) -> str:
-    """`text` with its variable parts named instead of shown."""
-    return _VARIABLE.sub(lambda match: f"<{match.lastgroup}>", text[:EXAMPLE_LENGTH])
+class _Weighed(NamedTuple):
+    """A signature with what is said of it."""
+
+    kind: _Kind
+    template: Template[Tally]
+    change: Change
+    rate: RateChange
+    weight: float
 
 
-def compact(source: str, lines: Iterable[LogLine], window: Window) -> Compacted:
-    """The signatures of errors and warnings in the incident's window, compared with the window before it: errors
-    first, then what is new, then what is frequent.
+def compact(source: str, lines: Iterable[LogLine], window: Window, names: ServiceNames = _NO_NAMES) -> Compacted:
+    """The signatures of errors and warnings in the incident's window, compared with the window before it: errors first,
+    then the most telling; and after them those of other lines that are new, gone, or clearly more or less than before.
+
+    The lines are taken one by one. What is kept of them is bounded by MOST_TEMPLATES, however many there are.
     """
-    tallies: dict[tuple[str, str, str], _Tally] = {}
-    read = 0
+    templates: Templates[Tally] = Templates(Tally, Tally.join)
+    read = outside = 0
+    oldest, newest = window.until, window.baseline_since
+    with_baseline: set[str] = set()
     for line in lines:
         read += 1
-        level = level_of(line)
-        if level != OTHER:
-            key = (line.service, level, template(line.text))
-            _count(tallies.setdefault(key, _Tally(line.text[:EXAMPLE_LENGTH], level)), line, window)
-    current = [(key, tally) for key, tally in tallies.items() if tally.count]
-    current.sort(key=lambda item: (item[1].level != ERROR, item[1].baseline > 0, -item[1].count, item[0]))
-    facts = tuple(_fact(source, key, tally) for key, tally in current[:MOST_SIGNATURES])
-    return Compacted(facts, read, len(current) - len(facts))
+        minute = None
+        if line.at is not None and window.baseline_since <= line.at <= window.until:
+            oldest, newest = min(oldest, line.at), max(newest, line.at)
+            minute = _minute(line.at, window)
+        outside += line.at is not None and minute is None
+        current = line.at is None or line.at >= window.logs_since
+        if not current:
+            with_baseline.add(line.service)
+        _count(templates, line, minute, names, current=current)
+    # Rates are told of the time that the logs cover: what lies beyond is not known to be silence.
+    covered = range(_minute(oldest, window), _minute(newest, window) + 1)
+    weighed = list(_weigh(templates, covered, with_baseline))
+    weighed.sort(key=lambda each: (each.kind.level != ERROR, -each.weight, -each.template.tally.count, each.kind))
+    trouble = [each for each in weighed if each.kind.level != OTHER and each.template.tally.count]
+    telling = [each for each in weighed if each.kind.level == OTHER and each.change != "steady"]
+    shown = trouble[:MOST_SIGNATURES] + telling[:MOST_OF_INFO]
+    return Compacted(
+        facts=tuple(_fact(source, each, window) for each in shown),
+        lines=read,
+        left_out=len(trouble[MOST_SIGNATURES:]),
+        info_left_out=len(telling[MOST_OF_INFO:]),
+        outside=outside,
+        dropped_templates=templates.dropped_templates,
+        dropped_lines=templates.dropped_lines,
+    )
 
 
-def _count(tally: _Tally, line: LogLine, window: Window) -> None:
-    if line.at is not None and line.at < window.logs_since:
-        tally.baseline += 1
-        return
-    if tally.count == 0:
-        tally.example = line.text[:EXAMPLE_LENGTH]
-    tally.count += 1
-    for name, value in _NAMED.findall(line.text[:EXAMPLE_LENGTH])[:MOST_NAMES]:
-        seen = tally.values.setdefault(name, Counter()) if len(tally.values) < MOST_NAMES else tally.values.get(name)
-        if seen is not None and (value in seen or len(seen) <= MOST_VALUES):
-            seen[value] += 1
-    if line.at is not None:
-        tally.first = min(tally.first or line.at, line.at)
-        tally.last = max(tally.last or line.at, line.at)
-        tally.minutes[line.at.strftime("%Y-%m-%dT%H:%MZ")] += 1
+def _count(
+    templates: Templates[Tally], line: LogLine, minute: int | None, names: ServiceNames, *, current: bool
+) -> None:
+    shape = masked(line.text)
+    template = templates.add(_Kind(line.service, level_of(line)), shape.tokens)
+    tally = template.tally
+    tally.take(line.text, line.at, minute, current=current)
+    if current:
+        tally.note([*shape.values, *_wild(template, shape.tokens)])
+        if tally.count <= LOOKED_INTO:
+            tally.names |= names.within(line.text, line.service)
 
 
-def _fact(source: str, key: tuple[str, str, str], tally: _Tally) -> Fact:
-    service, level, shape = key
-    span = f", {rfc3339(tally.first)} to {rfc3339(tally.last)}" if tally.first else ""
-    head = f"{service} {level} x{tally.count}{span}, {tally.baseline} in the window before"
+def _wild(template: Template[Tally], tokens: Sequence[str]) -> Iterator[Value]:
+    """The words in the places that turned out to be variable, each named by the word before it."""
+    for place in template.wild:
+        before = tokens[place - 1].strip(".,:;\"'()[]") if place else ""
+        yield Value(before if before.isidentifier() else "word", tokens[place])
+
+
+def _minute(at: datetime, window: Window) -> int:
+    return int((at - window.baseline_since) / _MINUTE)
+
+
+def _weigh(templates: Templates[Tally], covered: range, with_baseline: set[str]) -> Iterator[_Weighed]:
+    everything = [(kind, template) for kind, template in templates if isinstance(kind, _Kind)]
+    chatter: Mapping[str, set[str]] = defaultdict(set)
+    for kind, template in everything:
+        if template.tally.baseline:
+            chatter[str(template)].add(kind.service)
+    for kind, template in everything:
+        tally = template.tally
+        rate = change_of_rate([tally.minutes[minute] for minute in covered], covered.start)
+        compared = kind.level != OTHER or kind.service in with_baseline
+        change = classify(rate, tally.baseline, tally.count, compared=compared)
+        others = len(chatter[str(template)] - {kind.service})
+        yield _Weighed(kind, template, change, rate, _weight(kind.level, change, rate, tally.count, others))
+
+
+_LEVEL_WEIGHT: Final = {ERROR: 1.0, WARNING: 0.6, OTHER: 0.4}
+_CHANGE_WEIGHT: Final[Mapping[Change, float]] = {"new": 1.0, "gone": 0.9, "up": 0.4, "down": 0.4, "steady": 0.15}
+
+
+def _weight(level: str, change: Change, rate: RateChange, count: int, others: int) -> float:
+    """0 to 1: how telling a signature is, by its level, its change of rate, and how rare it is elsewhere.
+
+    What another service logs in good times too is the chatter of something that they share; that it stops is telling.
+    """
+    weight = _LEVEL_WEIGHT[level] * _CHANGE_WEIGHT[change]
+    if change == "up":
+        # From hardly more than chance up to almost as good as new.
+        weight = _LEVEL_WEIGHT[level] * (0.4 + 0.5 * (1 - rate.before / rate.after))
+    often = 1.0 if change == "gone" else 0.5 + 0.5 * count / (count + 1)
+    elsewhere = 0 if change in ("gone", "down") else others
+    return round(weight * often / (1 + elsewhere), 3)
+
+
+def _fact(source: str, each: _Weighed, window: Window) -> Fact:
+    kind, tally, rate = each.kind, each.template.tally, each.rate
+    first, last = (tally.first, tally.last) if tally.count else (tally.first_ever, tally.last_ever)
+    changed_at = window.baseline_since + rate.minute * _MINUTE if rate.minute is not None else None
+    span = f", {rfc3339(first)} to {rfc3339(last)}" if first else ""
+    head = f"{kind.service} {kind.level} x{tally.count}{span}, {tally.baseline} in the window before"
+    if each.change in ("up", "down", "gone"):
+        head += f", {rate.before:.3g} a minute until {rfc3339(changed_at)}, then {rate.after:.3g}"
     return Fact(
         source=source,
         kind="signature",
-        service=service,
-        at=tally.first,
+        service=kind.service,
+        at=first,
         text=f"{head}: {tally.example}",
         count=tally.count,
         data={
-            "level": level,
-            "template": shape,
+            "level": kind.level,
+            "template": str(each.template),
             "example": tally.example,
-            "lastSeen": rfc3339(tally.last),
+            "firstSeen": rfc3339(first),
+            "lastSeen": rfc3339(last),
             "baselineCount": tally.baseline,
-            "perMinute": dict(sorted(tally.minutes.items())),
-            "values": [
-                {"name": name, "distinct": len(seen), "top": top, "topCount": often}
-                for name, seen in tally.values.items()
-                for top, often in seen.most_common(1)
-            ],
+            "perMinute": _per_minutes(tally, window),
+            "values": tally.told_values(),
+            "names": sorted(tally.names),
+            "hosts": tally.told_hosts(),
+            "change": each.change,
+            "rate": {
+                "before": round(rate.before, 3),
+                "after": round(rate.after, 3),
+                "at": rfc3339(changed_at),
+            },
+            "weight": each.weight,
         },
     )
+
+
+def _per_minutes(tally: Tally, window: Window) -> dict[str, int]:
+    return {
+        f"{window.baseline_since + minute * _MINUTE:%Y-%m-%dT%H:%MZ}": count
+        for minute, count in sorted(tally.minutes.items())
+    }

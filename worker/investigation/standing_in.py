@@ -23,7 +23,7 @@ from worker.investigation import recurrence
 from worker.investigation.brief import gist
 from worker.investigation.inert import inert
 from worker.investigation.scope import name_of
-from worker.investigation.signatures import ERROR
+from worker.investigation.severity import ERROR
 
 MOST_CONFIDENT: Final = 0.7
 """A ranking is no proof: the brief never claims more than this."""

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.worker.investigation.incident import ALERT_AT, WINDOW
+from tests.worker.investigation.incident import ALERT_AT, SCOPE, WINDOW
 from worker.inquiry import LogLine
-from worker.investigation import signatures
+from worker.investigation import severity, signatures
+from worker.investigation.naming import ServiceNames
 
 
 def line(text: str, minutes: float = 0.0, level: str | None = None) -> LogLine:
@@ -54,17 +55,90 @@ def test_what_only_the_baseline_has_is_no_signature() -> None:
     ],
 )
 def test_levels(text: str, level: str | None, expected: str) -> None:
-    assert signatures.level_of(LogLine("checkout", text, level=level)) == expected
+    assert severity.level_of(LogLine("checkout", text, level=level)) == expected
 
 
 def test_many_signatures_are_bounded_and_the_rest_is_counted() -> None:
-    words = [a + b for a in "abcdefghij" for b in "klmnopqrst"]
-    compacted = signatures.compact("logs.files", [line(f"ERROR {word} broke") for word in words], WINDOW)
+    words = [a + b for a in "abcdefghij" for b in "klmnop"]
+    compacted = signatures.compact("logs.files", [line(f"ERROR {word}Exception") for word in words], WINDOW)
     assert len(compacted.facts) == signatures.MOST_SIGNATURES
-    assert compacted.left_out == 100 - signatures.MOST_SIGNATURES
+    assert compacted.left_out == 60 - signatures.MOST_SIGNATURES
 
 
 @given(st.lists(st.text(max_size=200), max_size=20))
 def test_any_lines_are_taken(texts: list[str]) -> None:
     compacted = signatures.compact("logs.files", [LogLine("s", text, level="error") for text in texts], WINDOW)
     assert sum(fact.count or 0 for fact in compacted.facts) == compacted.lines == len(texts)
+
+
+def test_what_the_ranking_needs_to_know() -> None:
+    texts = [f"ERROR no answer from invoice-db for record_id=r-7 after {n} ms via db.internal:5432" for n in range(20)]
+    lines = [line(text, minutes=-5 + n / 4) for n, text in enumerate(texts)]
+    (fact,) = signatures.compact("logs.files", lines, WINDOW, ServiceNames.of(SCOPE)).facts
+    assert fact.data["change"] == "new"
+    assert (fact.data["firstSeen"], fact.data["lastSeen"]) == ("2026-11-23T03:07:00Z", "2026-11-23T03:11:45Z")
+    assert fact.data["names"] == ["invoice-db"]
+    assert fact.data["hosts"] == ["db.internal:5432"]
+    assert {"name": "record_id", "distinct": 1, "top": "r-7", "topCount": 20} in fact.data["values"]
+    assert fact.data["perMinute"]["2026-11-23T03:07Z"] == 4
+    assert 0.9 < fact.data["weight"] <= 1
+
+
+def test_minutes_and_rates_reach_over_both_windows() -> None:
+    before = [line("ERROR slow", minutes=-80 + n) for n in range(0, 60, 10)]
+    during = [line("ERROR slow", minutes=-5 + n / 10) for n in range(60)]
+    (fact,) = signatures.compact("logs.files", [*before, *during], WINDOW).facts
+    assert sum(fact.data["perMinute"].values()) == 66
+    assert fact.data["change"] == "up"
+    assert fact.data["rate"] == {"before": 0.08, "after": 10.0, "at": "2026-11-23T03:07:00Z"}
+    assert "0.08 a minute until 2026-11-23T03:07:00Z, then 10" in fact.text
+
+
+def every_minute(text: str, start: int, end: int, level: str = "info") -> list[LogLine]:
+    return [line(text, minutes=n, level=level) for n in range(start, end)]
+
+
+def test_lines_without_trouble_are_told_when_they_stop_start_or_change() -> None:
+    lines = [
+        *every_minute("committed offset", -85, -10),
+        *every_minute("still here", -85, 0),
+        *every_minute("cache is cold", -8, 0),
+        *(busy for _ in range(5) for busy in every_minute("handled request", -6, 0)),
+        *every_minute("handled request", -85, -6),
+    ]
+    facts = signatures.compact("logs.files", lines, WINDOW).facts
+    assert {fact.data["example"]: fact.data["change"] for fact in facts} == {
+        "committed offset": "gone",
+        "cache is cold": "new",
+        "handled request": "up",
+    }
+
+
+def test_no_start_is_taken_for_a_change() -> None:
+    assert signatures.compact("logs.files", every_minute("handled request", -20, 0), WINDOW).facts == ()
+
+
+def test_lines_without_trouble_never_crowd_out_errors() -> None:
+    words = [a + b for a in "abcde" for b in "klmno"]
+    lines = [line(f"new {word}Happened", minutes=-1, level="info") for word in words for _ in range(30)]
+    errors = [line(f"ERROR {word}Exception") for word in words]
+    before = [line("started", minutes=-60, level="info")]
+    compacted = signatures.compact("logs.files", [*before, *lines, *errors], WINDOW)
+    levels = [fact.data["level"] for fact in compacted.facts]
+    assert levels == ["error"] * 25 + ["info"] * signatures.MOST_OF_INFO
+    assert compacted.info_left_out == 25 - signatures.MOST_OF_INFO
+    assert "15 changes in lines of level info left out" in compacted.notes()
+
+
+def test_what_another_service_logs_in_good_times_tells_less() -> None:
+    elsewhere = [LogLine(f"other-{n}", "ERROR metrics push failed", ALERT_AT - timedelta(hours=1)) for n in range(3)]
+    lines = [*elsewhere, line("ERROR metrics push failed"), line("ERROR disk full")]
+    own, shared = signatures.compact("logs.files", lines, WINDOW).facts
+    assert (own.data["example"], shared.data["example"]) == ("ERROR disk full", "ERROR metrics push failed")
+    assert shared.data["weight"] == pytest.approx(own.data["weight"] / 4, abs=0.01)
+
+
+def test_lines_outside_both_windows_are_kept_and_disclosed() -> None:
+    compacted = signatures.compact("logs.files", [line("ERROR old", minutes=-500), line("ERROR old")], WINDOW)
+    assert [(fact.count, fact.data["baselineCount"]) for fact in compacted.facts] == [(1, 1)]
+    assert "1 of them outside the window" in compacted.notes()
