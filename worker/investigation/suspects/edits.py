@@ -164,7 +164,6 @@ def _of_pair(old: str, new: str, path: str) -> Iterator[Edit]:
             was_now = quantities(named[0][key]), quantities(named[1][key])
             if all(was_now) and was_now[0][0].value != was_now[1][0].value:
                 yield _value(f"{key}: ", was_now[0][0], was_now[1][0], path)
-    settings = _SETTING.match(old), _SETTING.match(new)
     flipped = [
         (was, now)
         for was, now in zip(_FLIPS.findall(old), _FLIPS.findall(new), strict=False)
@@ -172,10 +171,8 @@ def _of_pair(old: str, new: str, path: str) -> Iterator[Edit]:
     ]
     if flipped and len(_FLIPS.findall(old)) == len(_FLIPS.findall(new)):
         yield _switched(old, *flipped[0], path)
-    elif settings[0] and settings[1] and weights.CONFIGURATION.search(path) and masked(old) != masked(new):
-        key, value = settings[0][1].strip(), settings[0][2].strip()
-        if key == settings[1][1].strip() and value != settings[1][2].strip() and not VERSION.search(value):
-            yield _other_value(key, value, settings[1][2], path)
+    elif weights.CONFIGURATION.search(path):
+        yield from _other_value(old, new, path)
     if _words_of(old) == _words_of(new) and masked(old) != masked(new) and len(before) == len(after):
         changed = Counter(_OPERATORS.findall(old)) != Counter(_OPERATORS.findall(new))
         if changed:
@@ -190,6 +187,8 @@ def _value(old: str, was: Quantity, now: Quantity, path: str) -> Edit:
     unit_slip = was.unit == now.unit == "time" and factor >= 60
     risk = weights.BY_TEN if factor >= 8 or unit_slip else weights.BY_HALF if factor >= 1.9 else weights.BY_LITTLE
     name, subject = _governs(old, path)
+    if subject in weights.MODES:
+        risk = max(risk, weights.FLIPPED)
     if subject is None:
         # A number without a name says little: an index, a status code, a width.
         risk *= 0.5
@@ -221,11 +220,23 @@ def _switched(line: str, was: str, now: str, path: str) -> Edit:
     return Edit(f"turned {name} from {was} to {now}", risk, breaks, slow=bool(subject and subject.slow), path=path)
 
 
-def _other_value(key: str, was: str, now: str, path: str) -> Edit:
-    name, subject = _governs(key, path)
+def _other_value(old: str, new: str, path: str) -> Iterator[Edit]:
+    """A setting that has the same name and another value: `name: value`, or `name value` as nginx writes it."""
+    (key, was), (new_key, now) = (_setting(line) for line in (old, new))
+    told_as_numbers = bool(quantities(was)) and masked(was) == masked(now)
+    if key != new_key or was == now or told_as_numbers:
+        return
+    name, subject = _governs(f"{key}: ", path)
     breaks = subject.lowered | subject.raised if subject else frozenset()
+    risk = weights.OTHER_SETTING if subject else weights.OTHER_VALUE
     literals = frozenset(part for part in re.findall(r"[\w.-]{4,}", f"{was} {now}") if not part.isdigit())
-    return Edit(f"set {name} from {_short(was)} to {_short(now)}", weights.OTHER_VALUE, breaks, literals, path=path)
+    yield Edit(f"set {name} from {_short(was)} to {_short(now)}", risk, breaks, literals, path=path)
+
+
+def _setting(line: str) -> tuple[str, str]:
+    found = _SETTING.match(line)
+    key, value = (found[1], found[2]) if found else line.strip().partition(" ")[::2]
+    return key.strip(" \"'-"), value.strip(" ;,")
 
 
 def _governs(line: str, path: str) -> tuple[str, weights.Subject | None]:

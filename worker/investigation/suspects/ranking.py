@@ -17,7 +17,7 @@ from worker.investigation.suspects.candidates import Change, changes
 from worker.investigation.suspects.edits import Edit
 from worker.investigation.suspects.onset import Onset
 from worker.investigation.suspects.symptoms import Symptoms
-from worker.investigation.vocabulary import rarity, words
+from worker.investigation.vocabulary import COMMON, rarity, words
 
 MOST_SUSPECTS: Final = 5
 MOST_SET_ASIDE: Final = 8
@@ -98,7 +98,8 @@ def judge(facts: Sequence[Fact], scope: Scope, title: str = "") -> Judgement:
     explained = explanations.explain(facts, shown, known)
     weight = rarity(words(each.text) for each in candidates)
     rules = [fact for fact in facts if fact.kind == "heuristic" and words(fact.text) & shown.vocabulary]
-    seen = _Seen(shown, began, scope.window.alert_at, weight, rules)
+    names = frozenset(name.lower() for name in known)
+    seen = _Seen(shown, began, scope.window.alert_at, weight, rules, names)
     weighed = [_weigh(each, seen) for each in candidates]
     weighed.sort(key=lambda each: (-each.score, each.change.id))
     return Judgement(
@@ -132,6 +133,8 @@ class _Seen:
     """Of each word, among the changes."""
     rules: Sequence[Fact]
     """Of GOTCHA.md, those that share words with the errors."""
+    names: frozenset[str]
+    """Of the services, lower case."""
 
 
 def _weigh(change: Change, seen: _Seen) -> Weighed:
@@ -139,7 +142,7 @@ def _weigh(change: Change, seen: _Seen) -> Weighed:
     edit, fit, fits_how = _best_edit(change, shown)
     shared = sorted(words(change.text) & shown.vocabulary, key=lambda word: (-weight[word], word))
     overlap = min(1.0, sum(weight[word] for word in shared) / weights.ENOUGH_WORDS)
-    quoted, rule = _quoted(change, shown.said), _known(change, seen.rules)
+    quoted, rule = _quoted(change, shown.said, seen.names), _known(change, seen.rules)
     reasons = [edit.said, *fits_how]
     if quoted:
         fit = max(fit, weights.QUOTED)
@@ -192,15 +195,24 @@ _SYMPTOM_WORDS: Final = {
 }  # fmt: skip
 
 
-def _quoted(change: Change, said: str) -> str | None:
-    """A name or value that the change took away or put in, and that `said`, in lower case, holds word for word."""
+def _quoted(change: Change, said: str, names: frozenset[str] = frozenset()) -> str | None:
+    """A name or value that the change took away or put in, and that `said`, in lower case, holds word for word. The
+    names of the services do not count, for every line may have them.
+    """
     found = [
         literal
         for edit in change.edits
         for literal in edit.literals
-        if edit.risk > weights.SAME_MEANING and len(literal) > 2 and _stands_in(literal.lower(), said)
+        if edit.risk > weights.SAME_MEANING
+        and _telling(literal)
+        and literal.lower() not in names
+        and _stands_in(literal.lower(), said)
     ]
     return max(found, key=len, default=None)
+
+
+def _telling(literal: str) -> bool:
+    return len(literal) > 2 and literal.lower() not in COMMON
 
 
 def _stands_in(literal: str, said: str) -> bool:

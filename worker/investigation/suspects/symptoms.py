@@ -13,6 +13,7 @@ from worker.investigation.vocabulary import words
 
 _LEVEL: Final = {"error": 1.0, "warning": 0.7, "info": 0.3}
 _METRIC: Final = 0.8
+_TELLING: Final = 0.3
 _TITLE: Final = 0.9
 """The title is somebody's judgement of what matters, made when the alert was written."""
 
@@ -27,6 +28,8 @@ class Sign:
     """0 to 1: how much it stands out."""
     fact: str = ""
     """Empty for the alert's own words."""
+    measured: bool = False
+    """Whether it is a metric, and no text that anybody wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Symptoms:
     shown_by: dict[str, str] = field(default_factory=dict)
     """For each of those, the fact of that sign."""
     said: str = ""
-    """Every sign's text, lower case: what literals are looked for in."""
+    """What the logs say that stands out, lower case: what literals are looked for in."""
     vocabulary: frozenset[str] = frozenset()
     failing: frozenset[str] = frozenset()
     """Services that log errors or whose metrics have changed."""
@@ -55,13 +58,13 @@ def read(facts: Sequence[Fact], title: str, alerted: str) -> Symptoms:
             if name not in strength and pattern.search(_spaced(sign.text)):
                 strength[name] = sign.weight
                 shown_by[name] = sign.fact
-    said = "\n".join(sign.text for sign in signs)
+    logged = [sign.text for sign in signs if sign.fact and sign.weight > _TELLING and not sign.measured]
     return Symptoms(
         signs=signs,
         strength=strength,
         shown_by=shown_by,
-        said=said.lower(),
-        vocabulary=words(said),
+        said="\n".join(logged).lower(),
+        vocabulary=words("\n".join(sign.text for sign in signs)),
         failing=frozenset(sign.service for sign in signs if sign.fact),
     )
 
@@ -73,7 +76,7 @@ def _from_facts(facts: Iterable[Fact]) -> Iterable[Sign]:
         elif fact.kind == "metric" and fact.data.get("direction"):
             said = f"{fact.data.get('metric')} {fact.data['direction']}"
             weight = _METRIC * min(1.0, 0.4 + math.log10(1 + float(fact.data.get("strength", 1))) / 2)
-            yield Sign(said, fact.service or "", weight, fact.id)
+            yield Sign(said, fact.service or "", weight, fact.id, measured=True)
 
 
 def _signature(fact: Fact) -> float:

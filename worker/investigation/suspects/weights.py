@@ -200,9 +200,14 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         r"tls|ssl|cipher|cert|verif|ca\b|protocol", "certificate connection permission", "certificate connection"
     ),
     "access": _subject(
-        r"auth|token|scope|role|permission|polic|secret|credential|grant|acl|audience|issuer|allow|deny|cors|rbac|egress|ingress",
+        r"auth|token|scope|role|permission|polic|secret|credential|grant|acl|audience|issuer|allow|deny|cors|rbac|egress|ingress|network ?polic|selector|firewall|security ?group",
         "permission connection timeout",
         "permission connection timeout",
+    ),
+    "resolver": _subject(
+        r"dns\b|resolv|name ?server|forward|ndots|core ?file|coredns",
+        "dns connection timeout",
+        "dns connection timeout",
     ),
     "time or text": _subject(
         r"time ?zone|tz\b|locale|utc|charset|encod|collat|date ?format",
@@ -214,6 +219,9 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
 GENERIC_SUBJECTS: Final = frozenset(("length", "limit", "address"))
 """Their words only say what is counted or where; another subject in the same name says of what."""
 
+MODES: Final = tuple(SUBJECTS[name] for name in ("encryption", "access", "address", "resolver", "time or text"))
+"""Subjects whose numbers are no amounts: a port or a protocol version is right or wrong, however near."""
+
 BY_TEN: Final = 1.0
 """Risk of a value that changed tenfold or by a unit: rarely meant."""
 BY_HALF: Final = 0.75
@@ -222,6 +230,8 @@ BY_LITTLE: Final = 0.35
 FLIPPED: Final = 0.8
 """A switch turned over, or a mode changed."""
 OTHER_VALUE: Final = 0.55
+OTHER_SETTING: Final = 0.7
+"""Another value for a setting of which it is known what it governs."""
 GUARD_REMOVED: Final = 0.95
 SAFETY_REMOVED: Final = 0.8
 """A retry, lock, limit, close or transaction that is gone."""
@@ -291,7 +301,7 @@ GUARDS: Final = {
     "a check for missing values": (
         r"(?:==|!=|is|===|!==)\s*(?:not\s+)?(?:nil|null|none|undefined|nullptr)\b|\bis_?(?:null|none|empty|present|some)\b"
         r"|\?\.|\?\?|\.(?:isEmpty|IsNullOrEmpty|orElse|unwrap_or\w*|get_or_default|isPresent|ok_or\w*|blank|presence)\b"
-        r"|\bif\s+(?:not\s+|!)\s*\w+|\blen\(\w+\)\s*[=<>]|\.length\s*[=<>]|\bOptional\b|hasOwnProperty|\bin\s+\w+\s*[:{]"
+        r"|\bif\s+(?:not\s+|!)\s*\w+|\breturn\s+(?:if|unless)\b|\blen\(\w+\)\s*[=<>]|\.length\s*[=<>]|\bOptional\b|hasOwnProperty|\bin\s+\w+\s*[:{]"
         r"|@(?:Nullable|NotNull|Valid)",
         "crash parse missing wrong",
     ),
@@ -319,7 +329,8 @@ SAFETY: Final = {
     "a cache": (r"\bcache|memoiz", "load overload timeout"),
     "an index or filter": (r"\bindex\b|\bwhere\b|select_related|prefetch_related|includes?\(|join\b|batch", "load timeout"),
     "a permission": (r"\ballow|grant|permission|\bscope|\brole\b|polic", "permission connection"),
-    "an acknowledgement or idempotency check": (r"\back\b|acknowledg|idempot|dedup|commit_?(?:sync|offset)", "duplicate lag wrong"),
+    "the waiting for a result": (r"\bawait\b|\.join\(\)|\.wait\(|\.result\(\)|Wait\(\)", "wrong crash parse missing"),
+    "an acknowledgement or idempotency check": (r"\back\b|acknowledg|idempot|dedup|already_?\w*|commit_?(?:sync|offset)", "duplicate lag wrong"),
 }  # fmt: skip
 """What keeps a small trouble small, and the symptoms of its loss."""
 
