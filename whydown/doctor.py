@@ -14,6 +14,7 @@ from shared import schema, task_queue
 from shared.database import Database
 from shared.errors import WhydownError
 from shared.moment import Deadline, DeadlineExceeded
+from shared.redaction.installed import redactor
 from shared.registry import Registry, UnknownName
 from shared.settings import Storage
 from worker.catalogs import CATALOGS
@@ -81,7 +82,8 @@ def _ask(name: str, probe: Probe, deadline: Deadline) -> Finding:
         detail = str(failure)
     except Exception as failure:  # noqa: BLE001 - a doctor that dies of one patient helps none
         detail = f"{type(failure).__name__}: {failure}"
-    return Finding(state, name, detail, round((time.monotonic() - began) * 1000))
+    # A server's answer may quote what it was asked with.
+    return Finding(state, name, redactor().text(detail), round((time.monotonic() - began) * 1000))
 
 
 def _probes() -> Iterator[tuple[str, Probe]]:

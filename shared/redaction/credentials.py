@@ -100,6 +100,7 @@ _NAMED: Final = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+\d{0,2}|[a-z]+(?:[_-
 _LIKE_TELEGRAM: Final = re.compile(r"\d+:A[\w-]{30,}")
 """Telegram's tokens have a shape of their own, and a rule for it."""
 
+_FRAME: Final = re.compile(r"-----(?:BEGIN|END)[^-]*-----|[^A-Za-z0-9+/]")
 _VOWELS: Final = frozenset("aeiouyAEIOUY")
 
 
@@ -176,6 +177,11 @@ def _random(_stand_ins: StandIns, _key: str, value: str) -> bool:
     return _unthinkable(value, 12, 2.8)
 
 
+def _pem(_stand_ins: StandIns, _key: str, value: str) -> bool:
+    """More than its first and last line."""
+    return len(_FRAME.sub("", value)) >= 40
+
+
 def _shape(_stand_ins: StandIns, _key: str, value: str) -> bool:
     return entropy(value) >= 2.8
 
@@ -199,6 +205,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "key": _key,
     "pair": _pair,
     "password": _password,
+    "pem": _pem,
     "phrase": _phrase,
     "random": _random,
     "session": _session,

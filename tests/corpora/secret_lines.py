@@ -322,4 +322,11 @@ _CLEAN = (
     "UPDATE sessions SET token = ? WHERE id = ?",
     "feature flag new-auth-flow enabled for 25%",
     "ConnectionPoolTimeout: no connection within 5 s",
+    "+    password: Optional[str] = None,",
+    "-    auth = (self.auth[0], user) if self.auth else None",
+    "+    tokens = lexer.tokendefs[state[-1]]",
+    "rows are identified by their name",
+    "PEM: expected -----BEGIN PRIVATE KEY----- at the first line",
+    "proxy_auth=proxy.raw_auth,",
+    "Authorization: Bearer ACCESS_TOKEN",
 )  # fmt: skip
