@@ -31,6 +31,19 @@ RECALL: Final = 0.93
 ALTERED_PER_MILLE: Final = 2.0
 LINES_PER_SECOND: Final = 20_000
 
+HOSTILE_CHARACTERS: Final = 100_000
+HOSTILE: Final = (
+    'token="',
+    "password: ",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "http://a:bcd@",
+    "cookie: a=b; ",
+    "Authorization: Digest ",
+    "[secret:a:123456] password=ab%d ",
+)
+"""Pieces that begin what many rules look for, over and over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -54,6 +67,8 @@ class Outcome:
     lines_per_second: float
     floor_ratio: float
     """Time of redaction over the time of one `re` that looks for all keywords at once and replaces nothing."""
+    hostile_growth: float
+    """How many times as long the worst of HOSTILE takes at twice the length: 2 is linear, 4 quadratic."""
 
     @property
     def recall(self) -> float:
@@ -81,6 +96,7 @@ class Outcome:
             "cleanAlteredPerMille": round(self.altered_per_mille, 3),
             "linesPerSecond": round(self.lines_per_second),
             "floorRatio": round(self.floor_ratio, 2),
+            "hostileGrowth": round(self.hostile_growth, 2),
             "secrets": self.found.total() + self.missed.total(),
             "clean": self.clean,
             "recallByKind": {
@@ -98,6 +114,7 @@ class Outcome:
                 f"clean texts altered    {self.altered_per_mille:.2f} of 1,000  (goal {ALTERED_PER_MILLE:g})",
                 f"lines in a second      {self.lines_per_second:,.0f}  (goal {LINES_PER_SECOND:,})",
                 f"times a keyword search {self.floor_ratio:.1f}",
+                f"growth of the worst    {self.hostile_growth:.1f}  (at twice the length; 2 is linear, 4 quadratic)",
             )
         )
 
@@ -148,7 +165,13 @@ def run(rows: Sequence[Row], seed: int, seconds: float) -> Outcome:
         altered,
         lines_per_second=len(lines) / ours,
         floor_ratio=ours / _seconds_per_pass(floor.search, lines, seconds),
+        hostile_growth=max(_growth(redactor, piece, seconds / 40) for piece in HOSTILE),
     )
+
+
+def _growth(redactor: Redactor, piece: str, seconds: float) -> float:
+    short, long = (piece * (size // len(piece)) for size in (HOSTILE_CHARACTERS, 2 * HOSTILE_CHARACTERS))
+    return _seconds_per_pass(redactor.text, [long], seconds) / _seconds_per_pass(redactor.text, [short], seconds)
 
 
 def _seconds_per_pass(of: Callable[[str], object], lines: Sequence[str], seconds: float) -> float:

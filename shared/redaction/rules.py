@@ -16,6 +16,9 @@ from shared.redaction.credentials import CHECKS, TRAILING, Check, StandIns, is_s
 _LONGEST_RETRY: Final = 256
 """A value that was none and is longer is not looked into again: the time stays linear in the text."""
 
+_LONGEST_BLOCK: Final = 16 * 1024
+"""Bytes of the longest private key with whatever a log wrote between its lines."""
+
 _CUT: Final = 300
 """Bytes of the shortest text that may have been cut off, and of its end that is looked at for the start of a token."""
 
@@ -42,12 +45,19 @@ class Rule:
     """Empty: it is tried on every text."""
     lines: bool = False
     start: tuple[str, ...] = ()
+    until: bytes | None = None
 
     def spans(self, text: bytes, stand_ins: StandIns) -> Iterator[Span]:
         """Where in a text such secrets are."""
         at = 0
+        closing: int | None = None
         while found := self.pattern.search(text, at):
             start, end = self._secret(found)
+            if self.until:
+                # Looked for once and remembered: a text of nothing but beginnings must not take quadratic time.
+                if closing is None or -1 < closing < end:
+                    closing = text.find(self.until, end)
+                end = self._closed(text, start, end, closing)
             value = text[start:end].decode("utf-8", "replace")
             if self.check is None:
                 secret = start < end
@@ -65,6 +75,13 @@ class Rule:
     @property
     def _trims(self) -> bool:
         return self.check is not CHECKS["any"]
+
+    def _closed(self, text: bytes, start: int, end: int, closing: int) -> int:
+        """Where a match that begins at `start` ends, with the line of dashes at `closing` if that is near enough."""
+        if self.until is None or not end <= closing < start + _LONGEST_BLOCK:
+            return end
+        dashes = text.find(b"-----", closing + len(self.until), closing + 200)
+        return dashes + 5 if dashes >= 0 else closing + len(self.until)
 
     def _secret(self, found: Any) -> tuple[int, int]:
         named = self.pattern.groupindex.get("key")
@@ -161,4 +178,5 @@ def _rule(entry: Mapping[str, Any], parts: Mapping[str, str]) -> Rule:
         keywords=tuple(keyword.lower() for keyword in entry["keywords"]),
         lines=entry.get("lines", False),
         start=tuple(entry.get("start", ())),
+        until=entry["until"].encode() if "until" in entry else None,
     )
