@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from worker.log_text.levels import THROWN, level_of, level_word
+from worker.log_text.levels import THROWN, level_of, level_word, opentelemetry_level, syslog_level
 from worker.log_text.times import from_epoch, time_of
 from worker.printable import printable
 
@@ -77,7 +77,10 @@ _TEXT_KEYS: Final = (
     "MessageTemplate",
     "@m",
     "@mt",
+    "MESSAGE",
+    "short_message",
     "body",
+    "Body",
     "text",
 )
 _CAUSE_KEYS: Final = ("error", "err", "exception", "exc_info", "stack_trace", "stacktrace", "stack", "Exception", "@x")
@@ -95,7 +98,15 @@ def _from_fields(line: str, fields: Mapping[str, Any], near: datetime) -> Entry:
         inner = parse(text.strip(), near)
         return replace(inner, at=at or inner.at, level=level_word(level) or inner.level)
     whole = clean("\n".join([told.strip(), *causes]))
-    return Entry(whole[:LONGEST_TEXT], at or time_of(told, near), level_word(level) or level_of(told))
+    level_told = level_word(level) or _numbered_level(fields) or level_of(told)
+    return Entry(whole[:LONGEST_TEXT], at or time_of(told, near), level_told)
+
+
+def _numbered_level(fields: Mapping[str, Any]) -> str | None:
+    """The level of OpenTelemetry's, journald's and GELF's numbers."""
+    number = _first(fields, ("severityNumber", "SeverityNumber", "severity_number"))
+    severity = fields.get("PRIORITY") if "short_message" not in fields else fields.get("level")
+    return opentelemetry_level(number) or syslog_level(severity)
 
 
 def _first(fields: Mapping[str, Any], keys: Iterable[str]) -> Any:

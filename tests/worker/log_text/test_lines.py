@@ -79,7 +79,7 @@ def test_numbers_that_are_no_time_are_none(value: float) -> None:
         ("app: Error: listen EADDRINUSE", "error"),
         ("Npgsql.NpgsqlException: connection refused", "error"),
         ('10.0.0.1 "GET / HTTP/1.1" 503 1', "error"),
-        ('10.0.0.1 "GET / HTTP/1.1" 200 1', None),
+        ('10.0.0.1 "GET / HTTP/1.1" 200 1', "info"),
         ("finished with 0 errors", None),
         ("errors=0 duration=5ms", None),
         ("the information desk reported an error-free day", None),
