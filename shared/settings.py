@@ -262,4 +262,4 @@ def _say(section: type[Section], error: dict[str, Any]) -> str:
     place = str(error["loc"][0]) if error["loc"] else section.__name__
     field = section.model_fields.get(place)
     name = (_names(field) or (place,))[0] if field else place
-    return f"{name}: {error['msg']}"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"

@@ -433,6 +433,12 @@ def test_the_coverage_says_how_much_was_taken_out(aviary: Mapping[str, str]) -> 
     assert silent == [], details
 
 
+def test_what_a_caller_brought_is_disclosed_too(aviary: Mapping[str, str]) -> None:
+    documents = [json.loads(text) for place, text in aviary.items() if place.startswith("document of")]
+    details = {line["source"]: line["detail"] for document in documents for line in document["coverage"]}
+    assert [details[f"{kind}.caller"] for kind in ("changes", "heuristics", "logs")] == ["1 secret replaced"] * 3
+
+
 def test_the_canaries_are_heard_without_redaction() -> None:
     """Each of them is one that only redaction silences."""
     canaries, redactor = Canaries(), Redactor()

@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.incident import BroughtContext, Coverage, CoverageStatus, Fact
 from shared.moment import parse_time
+from shared.redaction.redactor import disclosed
 from worker.inquiry import Component, LogLine, Scope, Target, Window
 from worker.investigation.signatures import compact
 
@@ -45,7 +46,7 @@ def facts(service: str, brought: BroughtContext, window: Window) -> tuple[tuple[
             source=f"{category}.{SOURCE}",
             status=CoverageStatus.OK if found else CoverageStatus.EMPTY,
             items=len(found),
-            detail=None if found else "the caller brought none",
+            detail=disclosed(fact.text for fact in found) if found else "the caller brought none",
         )
         for category, found in parts.items()
     )
