@@ -57,15 +57,10 @@ class StandIns:
     def harmless(self, key: str) -> bool:
         """Whether a name only looks as if it held a secret (`public key`, `next_page_token`)."""
         words = [word.lower() for word in _WORDS.findall(key)]
-        return (
-            self.names.search(key) is not None
-            or any(word in self.name_starts for word in words[-2:-1])
-            or any(word in _OPEN for word in words[-3:-1])
-        )
+        return self.names.search(key) is not None or any(word in self.name_starts for word in words[-2:-1])
 
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
-_OPEN: Final = ("public", "publishable", "pub")
 _REPEATED: Final = re.compile(r"(\d{3,12})(?:-\1){2}")
 
 Check = Callable[[StandIns, str, str], bool]
@@ -187,6 +182,8 @@ def _shape(_stand_ins: StandIns, _key: str, value: str) -> bool:
 
 
 def _key(stand_ins: StandIns, key: str, value: str) -> bool:
+    if key.isupper():  # a variable of the environment
+        return len(value) >= 16 and _token(stand_ins, key, value)
     if stand_ins.harmless(key) or _UUID.fullmatch(value) or _HEX.fullmatch(value) or _PLAIN.fullmatch(value):
         return False
     return "/" not in value[:1] and any(map(str.isdigit, value)) and _unthinkable(value, 20, 3.5)
