@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final, TypeVar
@@ -12,7 +12,7 @@ import structlog
 
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded
-from shared.redaction.redactor import Redactor, disclosed
+from shared.redaction.redactor import Disclosure, Redactor, disclosed
 from worker.inquiry import CatalogMatch, Gathered, Inquiry, LogLine, SourceFailure
 from worker.investigation.naming import ServiceNames
 from worker.investigation.signatures import compact
@@ -23,6 +23,8 @@ PAUSE_SECONDS: Final = 0.3
 
 MOST_FACTS: Final = 300
 LONGEST_FACT: Final = 16_000
+PROGRESS_LINES: Final = 50_000
+"""Lines after which the log says how far the compaction is."""
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -37,8 +39,7 @@ def ask(
     outcome = answered(name, lambda: source.gather(inquiry, deadline), deadline, seconds)
     if isinstance(outcome, Coverage):
         return (), redactor.model(outcome)
-    outcome = without_secrets(outcome, redactor)
-    facts, details = _facts(name, outcome, inquiry)
+    facts, details = _facts(name, outcome, inquiry, redactor)
     line = Coverage(
         source=name,
         status=CoverageStatus.OK if facts else CoverageStatus.EMPTY,
@@ -47,19 +48,6 @@ def ask(
         detail="; ".join(filter(None, details)) or None,
     )
     return facts, line
-
-
-def without_secrets(found: Gathered, redactor: Redactor) -> Gathered:
-    """What a source found, redacted before anything of it is counted, cut or kept; how much was, its detail says."""
-    facts = tuple(redactor.model(fact).model_copy(update={"data": redactor.value(fact.data)}) for fact in found.facts)
-    lines: list[LogLine] = []
-    for _, some in groupby(found.lines, key=lambda line: line.service):
-        entries = list(some)
-        texts = redactor.lines([line.text for line in entries])
-        lines += [replace(line, text=text) for line, text in zip(entries, texts, strict=True) if text]
-    detail = redactor.text(found.detail) if found.detail else None
-    taken = disclosed([*(fact.model_dump() for fact in facts), *(line.text for line in lines), detail])
-    return Gathered(facts, tuple(lines), "; ".join(filter(None, (detail, taken))) or None)
 
 
 def answered(name: str, call: Callable[[], T], deadline: Deadline, seconds: float) -> T | Coverage:
@@ -115,16 +103,46 @@ ALWAYS_THERE: Final = ("changes.deployments", "logs.alert")
 """Sources that need no setting, and so do not fill the gap of their category."""
 
 
-def _facts(name: str, found: Gathered, inquiry: Inquiry) -> tuple[tuple[Fact, ...], list[str | None]]:
-    details = [found.detail]
-    facts = [_bounded(name, fact) for fact in found.facts]
+def _facts(
+    name: str, found: Gathered, inquiry: Inquiry, redactor: Redactor
+) -> tuple[tuple[Fact, ...], list[str | None]]:
+    """What a source found as facts, and the parts of its coverage line. Everything is redacted before anything of it is
+    counted, cut or kept.
+    """
+    taken = Disclosure()
+    details = [redactor.text(found.detail) if found.detail else None]
+    taken.add(details)
+    facts = []
+    for fact in found.facts:
+        clean = redactor.model(fact).model_copy(update={"data": redactor.value(fact.data)})
+        taken.add(clean.model_dump())
+        facts.append(_bounded(name, clean))
     if found.lines:
-        compacted = compact(name, found.lines, inquiry.scope.window, ServiceNames.of(inquiry.scope))
+        lines = _progress(name, _without_secrets(found.lines, redactor, taken))
+        compacted = compact(name, lines, inquiry.scope.window, ServiceNames.of(inquiry.scope))
         facts += compacted.facts
         details += compacted.notes()
+    details.append(taken.told())
     if len(facts) > MOST_FACTS:
         details.append(f"{len(facts) - MOST_FACTS} of {len(facts)} items left out")
     return tuple(facts[:MOST_FACTS]), details
+
+
+def _without_secrets(lines: Iterable[LogLine], redactor: Redactor, taken: Disclosure) -> Iterator[LogLine]:
+    """The lines of one service after the other: a secret may go over several lines, so that a log stays whole."""
+    for _, some in groupby(lines, key=lambda line: line.service):
+        entries = list(some)
+        for line, text in zip(entries, redactor.lines([line.text for line in entries]), strict=True):
+            if text:
+                taken.add(text)
+                yield replace(line, text=text)
+
+
+def _progress(name: str, lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    for count, line in enumerate(lines, start=1):
+        if count % PROGRESS_LINES == 0:
+            _log.info("compacting", source=name, lines=count)
+        yield line
 
 
 def _bounded(name: str, fact: Fact) -> Fact:

@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -130,15 +131,34 @@ class Redactor:
         return f"[secret:{kind}:{tag}]".encode()
 
 
+@dataclass(slots=True)
+class Disclosure:
+    """Counts what was taken out of values, for a coverage line."""
+
+    replaced: int = 0
+    withheld: int = 0
+
+    def add(self, value: Any) -> None:
+        """Counts the placeholders in a JSON value."""
+        for text in _strings(value):
+            if "[secret:" in text:
+                self.replaced += len(_SHOWN.findall(text))
+            self.withheld += text == WITHHELD
+
+    def told(self) -> str | None:
+        """In words: `3 secrets replaced`; None when nothing was taken out."""
+        said = [_counted(self.replaced, "secret") + " replaced"] if self.replaced else []
+        if self.withheld:
+            said.append(_counted(self.withheld, "text") + " withheld that could not be searched for secrets")
+        return ", ".join(said) or None
+
+
 def disclosed(values: Iterable[Any]) -> str | None:
     """What was taken out of JSON values, in words for a coverage line: `3 secrets replaced`."""
-    texts = [text for value in values for text in _strings(value)]
-    replaced = sum(len(_SHOWN.findall(text)) for text in texts if "[secret:" in text)
-    withheld = texts.count(WITHHELD)
-    said = [_counted(replaced, "secret") + " replaced"] if replaced else []
-    if withheld:
-        said.append(_counted(withheld, "text") + " withheld that could not be searched for secrets")
-    return ", ".join(said) or None
+    disclosure = Disclosure()
+    for value in values:
+        disclosure.add(value)
+    return disclosure.told()
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Self
 
+import pytest
+from structlog.testing import capture_logs
+
 from shared.incident import CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded
 from shared.redaction.redactor import Redactor
@@ -57,6 +60,14 @@ def test_lines_become_signatures_and_are_counted() -> None:
     facts, line = gathering.ask("logs.files", Scripted(lambda: Gathered(lines=lines)), INQUIRY, 5, Redactor())
     assert [fact.count for fact in facts] == [7]
     assert line.detail == "7 lines read"
+
+
+def test_how_far_the_compaction_is_stands_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "PROGRESS_LINES", 10)
+    lines = tuple(LogLine("invoice-api", f"ERROR boom {n}", at(3)) for n in range(25))
+    with capture_logs() as said:
+        gathering.ask("logs.files", Scripted(lambda: Gathered(lines=lines)), INQUIRY, 5, Redactor())
+    assert [each["lines"] for each in said if each["event"] == "compacting"] == [10, 20]
 
 
 def test_nothing_found_is_empty() -> None:

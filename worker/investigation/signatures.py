@@ -15,6 +15,7 @@ from shared.moment import rfc3339
 from worker.inquiry import LogLine, Window
 from worker.investigation.naming import ServiceNames
 from worker.investigation.rates import Change, RateChange, change_of_rate, classify
+from worker.investigation.repeats import Repeats, surely_one
 from worker.investigation.severity import ERROR, OTHER, WARNING, level_of
 from worker.investigation.tally import Tally
 from worker.log_text.masks import Value, masked
@@ -42,6 +43,8 @@ class Compacted:
     """Signatures of errors and warnings that found no room among the facts."""
     info_left_out: int = 0
     """Telling signatures of other lines that found no room."""
+    repeats: int = 0
+    """Lines of the same time and text as another, which were counted once."""
     outside: int = 0
     """Lines from before or after both windows: they count as before or during the incident, but for no rate."""
     dropped_templates: int = 0
@@ -52,6 +55,8 @@ class Compacted:
     def notes(self) -> list[str]:
         """What the coverage report says."""
         said = [f"{self.lines} lines read"]
+        if self.repeats:
+            said.append(f"{self.repeats} of them came twice and count once")
         if self.outside:
             said.append(f"{self.outside} of them outside the window")
         if self.left_out:
@@ -86,12 +91,17 @@ def compact(source: str, lines: Iterable[LogLine], window: Window, names: Servic
 
     The lines are taken one by one. What is kept of them is bounded by MOST_TEMPLATES, however many there are.
     """
-    templates: Templates[Tally] = Templates(Tally, Tally.join)
-    read = outside = 0
+    templates: Templates[_Kind, Tally] = Templates(Tally, Tally.join)
+    repeats = Repeats()
+    read = outside = once = 0
     oldest, newest = window.until, window.baseline_since
     with_baseline: set[str] = set()
     for line in lines:
         read += 1
+        again = repeats.again(line)
+        if again and surely_one(line.at):
+            once += 1
+            continue
         minute = None
         if line.at is not None and window.baseline_since <= line.at <= window.until:
             oldest, newest = min(oldest, line.at), max(newest, line.at)
@@ -100,7 +110,8 @@ def compact(source: str, lines: Iterable[LogLine], window: Window, names: Servic
         current = line.at is None or line.at >= window.logs_since
         if not current:
             with_baseline.add(line.service)
-        _count(templates, line, minute, names, current=current)
+        _count(templates, line, minute, names, current=current, again=again)
+    once += _without_repeats(templates, repeats)
     # Rates are told of the time that the logs cover: what lies beyond is not known to be silence.
     covered = range(_minute(oldest, window), _minute(newest, window) + 1)
     weighed = list(_weigh(templates, covered, with_baseline))
@@ -113,6 +124,7 @@ def compact(source: str, lines: Iterable[LogLine], window: Window, names: Servic
         lines=read,
         left_out=len(trouble[MOST_SIGNATURES:]),
         info_left_out=len(telling[MOST_OF_INFO:]),
+        repeats=once,
         outside=outside,
         dropped_templates=templates.dropped_templates,
         dropped_lines=templates.dropped_lines,
@@ -120,16 +132,30 @@ def compact(source: str, lines: Iterable[LogLine], window: Window, names: Servic
 
 
 def _count(
-    templates: Templates[Tally], line: LogLine, minute: int | None, names: ServiceNames, *, current: bool
+    templates: Templates[_Kind, Tally],
+    line: LogLine,
+    minute: int | None,
+    names: ServiceNames,
+    *,
+    current: bool,
+    again: bool,
 ) -> None:
     shape = masked(line.text)
     template = templates.add(_Kind(line.service, level_of(line)), shape.tokens)
     tally = template.tally
     tally.take(line.text, line.at, minute, current=current)
-    if current:
+    if again:
+        tally.repeat(minute, current=current)
+    elif current:
         tally.note([*shape.values, *_wild(template, shape.tokens)])
         if tally.count <= LOOKED_INTO:
             tally.names |= names.within(line.text, line.service)
+
+
+def _without_repeats(templates: Templates[_Kind, Tally], repeats: Repeats) -> int:
+    """Takes the repeats out of what was counted of logs that were shipped twice; how many there were."""
+    doubled = [template.tally for kind, template in templates if repeats.are_shipped_twice(kind.service)]
+    return sum(tally.without_repeats() for tally in doubled)
 
 
 def _wild(template: Template[Tally], tokens: Sequence[str]) -> Iterator[Value]:
@@ -143,8 +169,8 @@ def _minute(at: datetime, window: Window) -> int:
     return int((at - window.baseline_since) / _MINUTE)
 
 
-def _weigh(templates: Templates[Tally], covered: range, with_baseline: set[str]) -> Iterator[_Weighed]:
-    everything = [(kind, template) for kind, template in templates if isinstance(kind, _Kind)]
+def _weigh(templates: Templates[_Kind, Tally], covered: range, with_baseline: set[str]) -> Iterator[_Weighed]:
+    everything = list(templates)
     chatter: Mapping[str, set[str]] = defaultdict(set)
     for kind, template in everything:
         if template.tally.baseline:

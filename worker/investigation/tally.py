@@ -67,6 +67,10 @@ class Tally:
     last_ever: datetime | None = None
     minutes: Counter[int] = field(default_factory=Counter)
     """By the minutes since the window before began, over both windows."""
+    repeated: Counter[int | None] = field(default_factory=Counter)
+    """Of those in `count`, how many were the same line again, by minute."""
+    repeated_before: Counter[int | None] = field(default_factory=Counter)
+    """Of those in `baseline`."""
     values: dict[str, Often] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     hosts: Often = field(default_factory=Often)
@@ -88,6 +92,19 @@ class Tally:
         if at is not None:
             self.first = min(self.first or at, at)
             self.last = max(self.last or at, at)
+
+    def repeat(self, minute: int | None, *, current: bool) -> None:
+        """Notes that the line taken last was the same as one before."""
+        (self.repeated if current else self.repeated_before)[minute] += 1
+
+    def without_repeats(self) -> int:
+        """Counts every line once; how many were taken out."""
+        self.count -= self.repeated.total()
+        self.baseline -= self.repeated_before.total()
+        for minute, times in (*self.repeated.items(), *self.repeated_before.items()):
+            if minute is not None:
+                self.minutes[minute] -= times
+        return self.repeated.total() + self.repeated_before.total()
 
     def note(self, values: list[Value]) -> None:
         """Counts the variable parts of a line."""
@@ -113,6 +130,8 @@ class Tally:
         self.first, self.last = _span(self.first, other.first, self.last, other.last)
         self.first_ever, self.last_ever = _span(self.first_ever, other.first_ever, self.last_ever, other.last_ever)
         self.minutes.update(other.minutes)
+        self.repeated.update(other.repeated)
+        self.repeated_before.update(other.repeated_before)
         for name, often in other.values.items():
             if name in self.values or len(self.values) < MOST_VALUES:
                 self.values.setdefault(name, Often()).join(often)

@@ -109,7 +109,7 @@ def masked(text: str) -> Masked:
     tokens: list[str] = []
     before = ""
     for token in told.split()[:MOST_TOKENS]:
-        shape, found = _token(token, _leads_to_status(before))
+        shape, found = _token(token, not token.isalpha() and _leads_to_status(before))
         if found:
             values += found
         tokens.append(shape)

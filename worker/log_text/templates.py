@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import nsmallest
 from typing import Final, Generic, TypeVar
 
 MOST_TEMPLATES: Final = 2_000
@@ -42,6 +43,7 @@ _SAYS_WHAT: Final = re.compile(
     re.VERBOSE,
 )
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -54,6 +56,8 @@ class Template(Generic[T]):
     lines: int = 0
     wild: tuple[int, ...] = ()
     """The places of words that turned out to be variable."""
+    gone: bool = False
+    """Dropped, or joined to another."""
 
     def __str__(self) -> str:
         return " ".join(self.tokens)
@@ -75,7 +79,7 @@ class _Length(Generic[T]):
         return self.leaves[WILD]
 
 
-class Templates(Generic[T]):
+class Templates(Generic[K, T]):
     """The templates of lines of several kinds; those of different kinds are never put together."""
 
     def __init__(self, tally: Callable[[], T], join: Callable[[T, T], None], most: int = MOST_TEMPLATES) -> None:
@@ -83,14 +87,14 @@ class Templates(Generic[T]):
         self._tally = tally
         self._join = join
         self._most = most
-        self._lengths: dict[tuple[Hashable, int], _Length[T]] = {}
-        self._known: dict[tuple[Hashable, tuple[str, ...]], Template[T]] = {}
+        self._lengths: dict[tuple[K, int], _Length[T]] = {}
+        self._known: dict[tuple[K, tuple[str, ...]], Template[T]] = {}
         self._count = 0
         self.dropped_templates = 0
         self.dropped_lines = 0
         """Lines of the templates that had to go."""
 
-    def __iter__(self) -> Iterator[tuple[Hashable, Template[T]]]:
+    def __iter__(self) -> Iterator[tuple[K, Template[T]]]:
         for (kind, _), length in self._lengths.items():
             for leaf in length.leaves.values():
                 for template in leaf:
@@ -99,10 +103,10 @@ class Templates(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
-    def add(self, kind: Hashable, tokens: tuple[str, ...]) -> Template[T]:
+    def add(self, kind: K, tokens: tuple[str, ...]) -> Template[T]:
         """The template that a line belongs to, with the line counted."""
         template = self._known.get((kind, tokens))
-        if template is None:
+        if template is None or template.gone:
             template = self._find(kind, tokens)
             if len(self._known) >= _MOST_KNOWN_SHAPES:
                 self._known.clear()
@@ -110,7 +114,7 @@ class Templates(Generic[T]):
         template.lines += 1
         return template
 
-    def _find(self, kind: Hashable, tokens: tuple[str, ...]) -> Template[T]:
+    def _find(self, kind: K, tokens: tuple[str, ...]) -> Template[T]:
         length = self._lengths.setdefault((kind, len(tokens)), _Length())
         leaf = length.leaf(tokens[0] if tokens else "")
         alike: dict[tuple[int, ...], list[Template[T]]] = defaultdict(list)
@@ -131,37 +135,32 @@ class Templates(Generic[T]):
         for other in others:
             self._join(first.tally, other.tally)
             first.lines += other.lines
+            other.gone = True
         first.wild = tuple(sorted({*places, *(place for template in group for place in template.wild)}))
         first.tokens = tuple(WILD if place in first.wild else word for place, word in enumerate(first.tokens))
-        gone = set(map(id, others))
-        leaf[:] = [template for template in leaf if id(template) not in gone]
+        leaf[:] = [template for template in leaf if not template.gone]
         self._count -= len(others)
-        self._forget(gone)
         return first
 
     def _new(self, leaf: list[Template[T]], tokens: tuple[str, ...]) -> Template[T]:
         if len(leaf) >= _MOST_IN_LEAF:
-            self._drop(sorted(leaf, key=lambda template: template.lines)[: _MOST_IN_LEAF // 4])
+            self._drop([leaf], _MOST_IN_LEAF // 4)
         elif self._count >= self._most:
-            everything = sorted((template for _, template in self), key=lambda template: template.lines)
-            self._drop(everything[: self._most // 4])
+            self._drop([leaf for length in self._lengths.values() for leaf in length.leaves.values()], self._most // 4)
         template = Template(tokens, self._tally())
         leaf.append(template)
         self._count += 1
         return template
 
-    def _drop(self, rarest: Sequence[Template[T]]) -> None:
-        gone = set(map(id, rarest))
-        self.dropped_templates += len(rarest)
-        self.dropped_lines += sum(template.lines for template in rarest)
-        for length in self._lengths.values():
-            for leaf in length.leaves.values():
-                leaf[:] = [template for template in leaf if id(template) not in gone]
-        self._count -= len(rarest)
-        self._forget(gone)
-
-    def _forget(self, gone: set[int]) -> None:
-        self._known = {key: template for key, template in self._known.items() if id(template) not in gone}
+    def _drop(self, leaves: Sequence[list[Template[T]]], count: int) -> None:
+        everything = (template for leaf in leaves for template in leaf)
+        for template in nsmallest(count, everything, key=lambda template: template.lines):
+            template.gone = True
+            self.dropped_templates += 1
+            self.dropped_lines += template.lines
+            self._count -= 1
+        for leaf in leaves:
+            leaf[:] = [template for template in leaf if not template.gone]
 
 
 def _differences(template: Template[T], tokens: tuple[str, ...]) -> tuple[int, ...] | None:

@@ -26,7 +26,8 @@ class AlertErrors:
         """The lines, as of the moment of the alert."""
         stripped = (line.rstrip() for text in inquiry.errors for line in printable(text).split("\n"))
         lines = [line for line in stripped if line]
-        service, moment = inquiry.alerted.service, inquiry.scope.window.alert_at
+        # Whole seconds: these are not the lines' own times, so that equal ones are not one and the same.
+        service, moment = inquiry.alerted.service, inquiry.scope.window.alert_at.replace(microsecond=0)
         kept = tuple(LogLine(service, line[:LONGEST], at=moment, level="error") for line in lines[:MOST_LINES])
         left_out = len(lines) - len(kept)
         return Gathered(

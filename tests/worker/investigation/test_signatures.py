@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -142,3 +144,53 @@ def test_lines_outside_both_windows_are_kept_and_disclosed() -> None:
     compacted = signatures.compact("logs.files", [line("ERROR old", minutes=-500), line("ERROR old")], WINDOW)
     assert [(fact.count, fact.data["baselineCount"]) for fact in compacted.facts] == [(1, 1)]
     assert "1 of them outside the window" in compacted.notes()
+
+
+def at_the_second(text: str, second: float) -> LogLine:
+    return line(text, minutes=-10 + second / 60)
+
+
+def test_a_log_that_was_shipped_twice_counts_once() -> None:
+    lines = [at_the_second(f"ERROR order {n} failed", n) for n in range(20)]
+    compacted = signatures.compact("logs.files", lines + lines, WINDOW)
+    (fact,) = compacted.facts
+    assert (fact.count, sum(fact.data["perMinute"].values())) == (20, 20)
+    assert "20 of them came twice and count once" in compacted.notes()
+
+
+def test_the_same_moment_and_text_is_the_same_line() -> None:
+    once = line("ERROR boom", minutes=-1.00001)
+    compacted = signatures.compact("logs.files", [once, once, line("ERROR boom", minutes=-1.00002)], WINDOW)
+    assert [fact.count for fact in compacted.facts] == [2]
+    assert compacted.repeats == 1
+
+
+def test_many_equal_lines_within_a_second_are_many_lines() -> None:
+    lines = [at_the_second(f"ERROR worker {'abcdefgh'[n]}", n) for n in range(8)] + [at_the_second("ERROR boom", 3)] * 9
+    assert sum(fact.count or 0 for fact in signatures.compact("logs.files", lines, WINDOW).facts) == 17
+
+
+def test_two_hundred_thousand_lines_are_compacted_in_bounded_memory() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+
+    def lines(count: int) -> Iterator[LogLine]:
+        for n in range(count):
+            word = "".join(letters[n // 26**place % 26] for place in range(4))
+            what = f"{word.title()}Exception" if n % 10 == 0 else "refused"
+            yield line(f"{'x ' * (n % 3)}user {word} {what} id={n}", minutes=-25 + n / 8_000, level="error")
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        signatures.compact("logs.files", lines(count), WINDOW)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    compacted = signatures.compact("logs.files", lines(200_000), WINDOW)
+    assert compacted.lines == 200_000
+    assert len(compacted.facts) == signatures.MOST_SIGNATURES
+    assert sum(fact.count or 0 for fact in compacted.facts) > 175_000
+    assert compacted.dropped_templates > 1_000
+    dropped = f"{compacted.dropped_lines} lines of the {compacted.dropped_templates} rarest templates dropped"
+    assert dropped in compacted.notes()
+    assert peak(16_000) < 1.5 * peak(8_000), "it does not grow with the lines"

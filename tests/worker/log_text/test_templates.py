@@ -13,8 +13,8 @@ from worker.log_text.templates import ENOUGH_ALIKE, Templates
 Tally = Counter[str]
 
 
-def grouped(lines: list[str], most: int = 2_000) -> Templates[Tally]:
-    templates: Templates[Tally] = Templates(Counter, lambda into, other: into.update(other), most)
+def grouped(lines: list[str], most: int = 2_000) -> Templates[str, Tally]:
+    templates: Templates[str, Tally] = Templates(Counter, lambda into, other: into.update(other), most)
     for line in lines:
         templates.add("kind", tuple(line.split())).tally[line] += 1
     return templates
@@ -58,7 +58,7 @@ def test_what_tells_errors_apart_never_becomes_variable(lines: list[str]) -> Non
 
 
 def test_lines_of_different_kinds_stay_apart() -> None:
-    templates: Templates[Tally] = Templates(Counter, lambda into, other: into.update(other))
+    templates: Templates[str, Tally] = Templates(Counter, lambda into, other: into.update(other))
     for kind in ("api", "db"):
         templates.add(kind, ("boom",))
     assert len(templates) == 2
