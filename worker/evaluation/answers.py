@@ -63,9 +63,12 @@ def answer(path: Path, settings: Investigation, provider: Provider | None, model
     folder = CaseFolder.read(path)
     started = time.monotonic()
     spans = scope.window(folder.starts_at, settings, now())
-    match = folder.catalog().match(AlertSubject(folder.service, folder.title), Deadline.after(60))
+    redactor = Redactor()
+    match = redactor.model(folder.catalog().match(AlertSubject(folder.service, folder.title), Deadline.after(60)))
     whom = scope.make(folder.service, match, spans)
-    found, coverage = _gather(folder, Inquiry(scope=whom, title=folder.title), settings.source_timeout_seconds)
+    found, coverage = _gather(
+        folder, Inquiry(scope=whom, title=folder.title), settings.source_timeout_seconds, redactor
+    )
     gathered = (*scope.catalog_facts(match), *found)
     facts = tuple(fact.model_copy(update={"id": f"F{number}"}) for number, fact in enumerate(gathered, start=1))
     case = _case(folder, whom, facts, coverage)
@@ -85,9 +88,10 @@ def score(answered: Answer) -> Score:
     return Score(answered, passed=suspect == guilty, decoy=suspect in decoys)
 
 
-def _gather(folder: CaseFolder, inquiry: Inquiry, seconds: float) -> tuple[list[Fact], tuple[Coverage, ...]]:
+def _gather(
+    folder: CaseFolder, inquiry: Inquiry, seconds: float, redactor: Redactor
+) -> tuple[list[Fact], tuple[Coverage, ...]]:
     sources = folder.sources()
-    redactor = Redactor()
     with ThreadPoolExecutor(max(1, len(sources))) as pool:
         asked = [
             pool.submit(gathering.ask, name, source, inquiry, seconds, redactor) for name, source in sources.items()
