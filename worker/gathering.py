@@ -119,7 +119,7 @@ def _facts(
         facts.append(_bounded(name, clean))
     if found.lines:
         lines = _progress(name, _without_secrets(found.lines, redactor, taken))
-        compacted = compact(name, lines, inquiry.scope.window, ServiceNames.of(inquiry.scope))
+        compacted = compact(name, lines, inquiry.scope.window, ServiceNames.of(inquiry.scope), found.incomplete)
         facts += compacted.facts
         details += compacted.notes()
     details.append(taken.told())

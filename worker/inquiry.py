@@ -135,6 +135,8 @@ class Gathered:
 
     facts: tuple[Fact, ...] = ()
     lines: tuple[LogLine, ...] = ()
+    incomplete: frozenset[str] = frozenset()
+    """Services of which lines inside the windows are missing: their rates are not known."""
     detail: str | None = None
     """One line for the coverage report: what was looked at, what was left out, which parts failed."""
 

@@ -29,6 +29,12 @@ class RateChange:
     """The first minute of the new rate; None when there is only one."""
 
 
+def steady(counts: Sequence[int]) -> RateChange:
+    """The one rate of all minutes."""
+    mean = sum(counts) / max(len(counts), 1)
+    return RateChange(mean, mean)
+
+
 def change_of_rate(counts: Sequence[int], first: int = 0) -> RateChange:
     """The split of the minutes that makes two constant Poisson rates likeliest, if they are clearly two. `first` is the
     number of the first minute.
@@ -37,15 +43,14 @@ def change_of_rate(counts: Sequence[int], first: int = 0) -> RateChange:
     Analysis", Journal of Statistical Software 58(3), 2014, section 3.
     """
     total, minutes = sum(counts), len(counts)
-    mean = total / max(minutes, 1)
-    best, most = RateChange(mean, mean), CLEAR
+    best, most = steady(counts), CLEAR
     whole = _log_likelihood(total, minutes)
     for minute, count in enumerate(accumulate(counts[:-1]), start=1):
         gain = _log_likelihood(count, minute) + _log_likelihood(total - count, minutes - minute) - whole
         if gain >= most:
             best, most = RateChange(count / minute, (total - count) / (minutes - minute), first + minute), gain
     low, high = sorted((best.before, best.after))
-    return best if high >= TIMES * low else RateChange(mean, mean)
+    return best if high >= TIMES * low else steady(counts)
 
 
 def classify(rate: RateChange, baseline: int, current: int, *, compared: bool) -> Change:

@@ -5,7 +5,7 @@ with the window before and with the other services, and weighed by how telling t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ from shared.incident import Fact
 from shared.moment import rfc3339
 from worker.inquiry import LogLine, Window
 from worker.investigation.naming import ServiceNames
-from worker.investigation.rates import Change, RateChange, change_of_rate, classify
+from worker.investigation.rates import Change, RateChange, change_of_rate, classify, steady
 from worker.investigation.repeats import Repeats, surely_one
 from worker.investigation.severity import ERROR, OTHER, WARNING, level_of
 from worker.investigation.tally import Tally
@@ -85,9 +85,18 @@ class _Weighed(NamedTuple):
     weight: float
 
 
-def compact(source: str, lines: Iterable[LogLine], window: Window, names: ServiceNames = _NO_NAMES) -> Compacted:
+def compact(
+    source: str,
+    lines: Iterable[LogLine],
+    window: Window,
+    names: ServiceNames = _NO_NAMES,
+    incomplete: Collection[str] = (),
+) -> Compacted:
     """The signatures of errors and warnings in the incident's window, compared with the window before it: errors first,
     then the most telling; and after them those of other lines that are new, gone, or clearly more or less than before.
+
+    Of the services in `incomplete` some lines are missing: what is rare or silent there may be so for that reason, so
+    that no change of rate is told of them.
 
     The lines are taken one by one. What is kept of them is bounded by MOST_TEMPLATES, however many there are.
     """
@@ -114,7 +123,7 @@ def compact(source: str, lines: Iterable[LogLine], window: Window, names: Servic
     once += _without_repeats(templates, repeats)
     # Rates are told of the time that the logs cover: what lies beyond is not known to be silence.
     covered = range(_minute(oldest, window), _minute(newest, window) + 1)
-    weighed = list(_weigh(templates, covered, with_baseline))
+    weighed = list(_weigh(templates, covered, with_baseline, incomplete))
     weighed.sort(key=lambda each: (each.kind.level != ERROR, -each.weight, -each.template.tally.count, each.kind))
     trouble = [each for each in weighed if each.kind.level != OTHER and each.template.tally.count]
     telling = [each for each in weighed if each.kind.level == OTHER and each.change != "steady"]
@@ -169,7 +178,9 @@ def _minute(at: datetime, window: Window) -> int:
     return int((at - window.baseline_since) / _MINUTE)
 
 
-def _weigh(templates: Templates[_Kind, Tally], covered: range, with_baseline: set[str]) -> Iterator[_Weighed]:
+def _weigh(
+    templates: Templates[_Kind, Tally], covered: range, with_baseline: Collection[str], incomplete: Collection[str]
+) -> Iterator[_Weighed]:
     everything = list(templates)
     chatter: Mapping[str, set[str]] = defaultdict(set)
     for kind, template in everything:
@@ -177,8 +188,13 @@ def _weigh(templates: Templates[_Kind, Tally], covered: range, with_baseline: se
             chatter[str(template)].add(kind.service)
     for kind, template in everything:
         tally = template.tally
-        rate = change_of_rate([tally.minutes[minute] for minute in covered], covered.start)
-        compared = kind.level != OTHER or kind.service in with_baseline
+        counts = [tally.minutes[minute] for minute in covered]
+        if kind.service in incomplete:
+            rate = steady(counts)
+            compared = kind.level != OTHER
+        else:
+            rate = change_of_rate(counts, covered.start)
+            compared = kind.level != OTHER or kind.service in with_baseline
         change = classify(rate, tally.baseline, tally.count, compared=compared)
         others = len(chatter[str(template)] - {kind.service})
         yield _Weighed(kind, template, change, rate, _weight(kind.level, change, rate, tally.count, others))

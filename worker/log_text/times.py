@@ -43,6 +43,14 @@ def time_of(line: str, near: datetime) -> datetime | None:
     return None
 
 
+def tells_zone(line: str) -> bool:
+    """Whether the time that a line gives is one for all the world: with a zone, or counted from 1970."""
+    head = line[: 4 * _HEAD]
+    if found := _ISO.search(head):
+        return found[8] is not None
+    return not (_SYSLOG.search(head) or _KLOG.search(head))
+
+
 def from_epoch(value: float) -> datetime | None:
     """The moment that many seconds after 1970; or thousandths, millionths or nanoseconds, told apart by size."""
     for _ in range(3):

@@ -123,7 +123,7 @@ class LokiLogs:
         alerted = [outcome for query, outcome in outcomes.items() if query.target == inquiry.alerted]
         if alerted and all(outcome == [] for outcome in alerted):
             notes.append(self._why_nothing(inquiry.alerted, label, window, soon))
-        return Gathered(lines=tuple(lines), detail="; ".join(notes) or None)
+        return Gathered(lines=tuple(lines), incomplete=_incomplete(outcomes), detail="; ".join(notes) or None)
 
     def probe(self, deadline: Deadline) -> str:
         """Which label holds the service."""
@@ -274,6 +274,15 @@ def _notes(outcomes: dict[Query, Outcome]) -> list[str]:
         elif len(outcome) >= query.limit:
             notes.append(f"{query.target.service}: first {query.limit:,} lines of more from {query.start:%H:%M} UTC on")
     return list(dict.fromkeys(notes))
+
+
+def _incomplete(outcomes: dict[Query, Outcome]) -> frozenset[str]:
+    """The services of which Loki has more lines than it gave, or did not answer."""
+    return frozenset(
+        query.target.service
+        for query, outcome in outcomes.items()
+        if not isinstance(outcome, list) or len(outcome) >= query.limit
+    )
 
 
 def _lines(service: str, answer: Any) -> Iterator[LogLine]:

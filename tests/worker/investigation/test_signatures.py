@@ -116,6 +116,12 @@ def test_lines_without_trouble_are_told_when_they_stop_start_or_change() -> None
     }
 
 
+def test_of_a_log_with_gaps_no_change_of_rate_is_told() -> None:
+    lines = [*every_minute("committed offset", -85, -10), line("ERROR boom"), line("ERROR slow", minutes=-60)]
+    (fact,) = signatures.compact("logs.loki", lines, WINDOW, incomplete={"checkout"}).facts
+    assert (fact.data["example"], fact.data["change"], fact.data["rate"]["at"]) == ("ERROR boom", "new", None)
+
+
 def test_no_start_is_taken_for_a_change() -> None:
     assert signatures.compact("logs.files", every_minute("handled request", -20, 0), WINDOW).facts == ()
 

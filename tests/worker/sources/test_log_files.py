@@ -13,7 +13,7 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from tests.worker.inquiries import ALERT, INVOICE, LEDGER, WINDOW, inquiry
 from worker.inquiry import Gathered, SourceFailure, Target
-from worker.sources import log_files
+from worker.log_text.file_part import FilePart
 from worker.sources.log_files import BUDGETS, Budget, LogFiles
 
 
@@ -87,7 +87,7 @@ def test_of_a_large_file_only_the_window_is_read(tmp_path: Path) -> None:
             moment = (ALERT + timedelta(seconds=second)).isoformat()
             file.write(f"{moment} INFO {second} {'x' * 300}\n")
     with (tmp_path / "invoice-api.log").open("rb") as file:
-        part = log_files._Part(file, "invoice-api.log", WINDOW, Deadline.after(60))
+        part = FilePart(file, "invoice-api.log", WINDOW, Deadline.after(60))
         found = part.read(BUDGETS["alerted"].bytes)
     assert [int(entry.text.split()[2]) for entry in found] == list(range(-5_400, 601))
     assert part.notes == []
@@ -151,10 +151,12 @@ def test_overlong_broken_and_binary_lines_are_survived(tmp_path: Path) -> None:
     )
     found = gathered(tmp_path)
     assert len(found.lines) == 4
-    assert found.lines[0].text.endswith("caf\ufffd\ufffd")
+    assert found.lines[0].text.endswith("caféÿ")
     assert len(found.lines[1].text) == 8_000
     assert found.lines[2].text.endswith("nul")
-    assert found.detail == "invoice-api.log: 1 lines cut at 1.0 MB"
+    assert found.detail == (
+        "invoice-api.log: 1 lines cut at 1.0 MB; invoice-api.log: 1 lines that are no UTF-8 read as Windows-1252"
+    )
 
 
 def test_an_empty_file_and_a_quiet_one_are_said(tmp_path: Path) -> None:
@@ -187,3 +189,67 @@ def test_it_is_configured_by_its_setting(tmp_path: Path, monkeypatch: pytest.Mon
     source = LogFiles.from_settings()
     assert source is not None
     assert source.probe(Deadline.after(1)) == f"1 log files in {tmp_path}"
+
+
+def local(minutes: float) -> str:
+    """A time without a zone, as local clocks tell it that are two hours ahead."""
+    return (ALERT + timedelta(hours=2, minutes=minutes)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def test_a_clock_without_a_zone_that_is_hours_off_is_set_right(tmp_path: Path) -> None:
+    path = tmp_path / "invoice-api.log"
+    path.write_text(f"{local(-600)} INFO a\n{local(-60)} INFO b\n{local(-5)} ERROR c\n{local(2)} INFO d\n")
+    written = (ALERT + timedelta(minutes=2, seconds=20)).timestamp()
+    os.utime(path, (written, written))
+    found = gathered(tmp_path)
+    assert [(line.text[-1], line.at) for line in found.lines] == [
+        ("b", ALERT - timedelta(minutes=60)),
+        ("c", ALERT - timedelta(minutes=5)),
+        ("d", ALERT + timedelta(minutes=2)),
+    ]
+    assert found.detail == (
+        "invoice-api.log: its clock, which tells no zone, is 2 h ahead of UTC, so its times were moved"
+    )
+
+
+@pytest.mark.parametrize("minutes", [-3_000, 17, 600])
+def test_a_clock_is_left_alone_unless_it_is_clear(tmp_path: Path, minutes: float) -> None:
+    path = tmp_path / "invoice-api.log"
+    path.write_text(f"{local(2)} ERROR x\n")
+    written = (ALERT + timedelta(minutes=minutes)).timestamp()
+    os.utime(path, (written, written))
+    found = gathered(tmp_path)
+    assert found.lines == ()
+    assert found.detail == (
+        "invoice-api: nothing from 2026-11-23T01:42:00Z to 2026-11-23T03:22:00Z; "
+        "its newest line is of 2026-11-23T05:14:00Z"
+    )
+
+
+def test_times_with_a_zone_are_believed(tmp_path: Path) -> None:
+    path = tmp_path / "invoice-api.log"
+    path.write_text(f"{stamp(120)} ERROR x\n")
+    os.utime(path, (ALERT.timestamp(), ALERT.timestamp()))
+    assert gathered(tmp_path).lines == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "latin-1"])
+def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    row = json.dumps({"ts": stamp(-3), "level": "error", "line": "Zeitüberschreitung"}, ensure_ascii=False)
+    (tmp_path / "invoice-api.jsonl").write_bytes(f"{row}\r\n{stamp(-1)} WARN später\r\n".encode(encoding))
+    found = gathered(tmp_path)
+    assert [(line.text.split()[-1], line.level) for line in found.lines] == [
+        ("Zeitüberschreitung", "error"),
+        ("später", "warn"),
+    ]
+    expected = {
+        "utf-8-sig": None,
+        "latin-1": "invoice-api.jsonl: 2 lines that are no UTF-8 read as Windows-1252",
+    }.get(encoding, "invoice-api.jsonl: read as UTF-16")
+    assert found.detail == expected
+
+
+def test_what_was_left_out_makes_a_log_incomplete(tmp_path: Path) -> None:
+    (tmp_path / "invoice-api.log").write_text(f"{stamp(-3)} ERROR a\n{stamp(-2)} ERROR b\n")
+    assert gathered(tmp_path).incomplete == frozenset()
+    assert gathered(tmp_path, budget=Budget(20_000_000, 1)).incomplete == {"invoice-api"}
