@@ -11,6 +11,8 @@ from shared.incident import BroughtContext, Coverage, CoverageStatus, Fact
 from shared.moment import parse_time
 from shared.redaction.redactor import disclosed
 from worker.inquiry import Component, LogLine, Scope, Target, Window
+from worker.investigation.naming import ServiceNames
+from worker.investigation.scope import name_of
 from worker.investigation.signatures import compact
 
 SOURCE: Final = "caller"
@@ -39,6 +41,7 @@ def facts(service: str, brought: BroughtContext, window: Window) -> tuple[tuple[
             SOURCE,
             (LogLine(service, line, at=_time(line), level="error") for line in _lines(brought.recent_errors)),
             window,
+            ServiceNames((name_of(each), name_of(each)) for each in brought.dependencies),
         ).facts,
     }
     coverage = tuple(

@@ -42,3 +42,12 @@ def test_the_seeds_words_for_nothing_are_nothing() -> None:
     facts, coverage = brought.facts("invoice-api", empty, WINDOW)
     assert facts == ()
     assert {line.status for line in coverage} == {CoverageStatus.EMPTY}
+
+
+def test_errors_point_at_the_dependencies_that_they_name() -> None:
+    context = BroughtContext(
+        dependencies=("component:default/ledger",),
+        recent_errors="2026-11-23T03:08:20Z ERROR no answer from ledger-service",
+    )
+    (fact,) = (fact for fact in brought.facts("invoice-api", context, WINDOW)[0] if fact.kind == "signature")
+    assert fact.data["names"] == ["ledger"]

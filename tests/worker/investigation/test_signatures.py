@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -144,6 +145,17 @@ def test_what_another_service_logs_in_good_times_tells_less() -> None:
     own, shared = signatures.compact("logs.files", lines, WINDOW).facts
     assert (own.data["example"], shared.data["example"]) == ("ERROR disk full", "ERROR metrics push failed")
     assert shared.data["weight"] == pytest.approx(own.data["weight"] / 4, abs=0.01)
+
+
+def test_that_something_stops_tells_as_much_when_others_log_it_too() -> None:
+    own = every_minute("handled request", -85, -20)
+    others = every_minute("still here", -85, 0)
+    elsewhere = [replace(each, service="other") for each in every_minute("handled request", -85, 0)]
+    (alone,) = signatures.compact("logs.files", [*own, *others], WINDOW).facts
+    stopped = signatures.compact("logs.files", [*own, *others, *elsewhere], WINDOW).facts
+    assert [(fact.service, fact.data["change"], fact.data["weight"]) for fact in stopped] == [
+        ("checkout", "gone", alone.data["weight"])
+    ]
 
 
 def test_lines_outside_both_windows_are_kept_and_disclosed() -> None:

@@ -29,6 +29,18 @@ def test_a_word_that_varies_is_found_out() -> None:
     assert shapes([f"login of {user} was forbidden" for user in users]) == {"login of <*> was forbidden": 6}
 
 
+def test_what_was_counted_is_joined() -> None:
+    (template,) = (template for _, template in grouped([f"login of {user} was forbidden" for user in "abcdef"]))
+    assert template.tally.total() == 6
+
+
+def test_what_was_dropped_may_come_again() -> None:
+    lines = ["a failed", "b failed x", "c failed x y", "d failed x y z", "e failed x y z u", "a failed", "a failed"]
+    templates = grouped(lines, most=4)
+    assert {str(template): template.lines for _, template in templates}["a failed"] == 2
+    assert templates.dropped_lines == 2
+
+
 def test_several_words_that_vary_together() -> None:
     lines = [f"box {first} holds {second} apples today" for first, second in zip("abcdefgh", "stuvwxyz", strict=True)]
     assert shapes(lines) == {"box <*> holds <*> apples today": 8}

@@ -212,7 +212,7 @@ def test_a_clock_without_a_zone_that_is_hours_off_is_set_right(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("minutes", [-3_000, 17, 600])
+@pytest.mark.parametrize("minutes", [-118, 17, 602])
 def test_a_clock_is_left_alone_unless_it_is_clear(tmp_path: Path, minutes: float) -> None:
     path = tmp_path / "invoice-api.log"
     path.write_text(f"{local(2)} ERROR x\n")
