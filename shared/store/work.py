@@ -19,10 +19,11 @@ from shared.database import Database, insert_unless_there
 from shared.moment import now
 from shared.tables import WorkRow
 
-LEASE: Final = timedelta(seconds=60)
+LEASE: Final = timedelta(seconds=30)
 """How long a claim holds without a heartbeat."""
 
-HEARTBEAT_SECONDS: Final = 15.0
+HEARTBEAT_SECONDS: Final = 8.0
+"""Three heartbeats may be missed before a lease runs out."""
 
 UNPUBLISHED: Final = timedelta(seconds=10)
 """How long new work may wait for its message before it is published again."""
