@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import DateTime, Dialect, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -72,6 +74,13 @@ class Database:
 
     def _for_writing(self) -> Engine:
         return self.engine.execution_options(**{_WRITES: True}) if self.is_sqlite else self.engine
+
+
+def is_away(failure: BaseException) -> bool:
+    """Whether the database could not serve at all (gone, full, locked, overloaded), whatever it was asked. What it
+    refuses for its content (a DataError, a broken constraint) would be refused again.
+    """
+    return isinstance(failure, OperationalError | InterfaceError | InternalError | NoConnectionFree)
 
 
 def insert_unless_there(session: Session, table: type[DeclarativeBase], values: dict[str, Any]) -> bool:

@@ -1,21 +1,28 @@
-"""The claims that this process holds: a heartbeat renews them, and a stop hands them back."""
+"""The claims that this process holds: a heartbeat renews them, a stop hands them back, and what the database could not
+take of their ends is kept until it can.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.database import Database
+from shared.database import Database, is_away
 from shared.store import work
-from shared.store.work import Claim
+from shared.store.work import Claim, Fenced
 
 _log = structlog.get_logger(__name__)
+
+
+End = Callable[[], object]
+"""Writes how a claim ended. May raise SQLAlchemyError when the database is away, and Fenced when the claim was lost."""
 
 
 class Hands:
@@ -24,6 +31,7 @@ class Hands:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, tuple[Claim, float]] = {}
+        self._owed: deque[End] = deque()
 
     @contextmanager
     def holding(self, claim: Claim, seconds: float) -> Iterator[None]:
@@ -47,8 +55,34 @@ class Hands:
         if claims := self.held():
             work.renew(database, claims)
 
+    def owe(self, end: End) -> None:
+        """Writes the end of a claim, now or as soon as the database is back: until then the work would wait for its
+        lease, and a reason would be lost.
+        """
+        self._owed.append(end)
+        self.pay()
+
+    def pay(self) -> None:
+        """Writes what is owed, as far as the database takes it. Never raises."""
+        for _ in range(len(self._owed)):
+            try:
+                end = self._owed.popleft()
+            except IndexError:  # another thread pays too
+                return
+            try:
+                end()
+            except Fenced:
+                _log.info("fenced")  # whoever took it over ends it
+            except Exception as failure:  # noqa: BLE001  whatever it is, the worker's clock must go on
+                if is_away(failure):
+                    _log.warning("owed_to_the_database", reason=type(failure).__name__)
+                    self._owed.append(end)
+                    return
+                _log.exception("end_not_written")  # nor will it be: the lease runs out instead
+
     def let_go(self, database: Database) -> int:
         """Hands everything back, to be taken up by others at once; gives how much there was."""
+        self.pay()
         with self._lock:
             claims = [claim for claim, _ in self._held.values()]
             self._held.clear()

@@ -12,6 +12,7 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.database import is_away
 from shared.store import admission, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, celery_app, publish
@@ -117,26 +118,28 @@ def _admit() -> None:
 
 def _push_again(claim: Claim, failure: PushFailure) -> None:
     if failure.permanent or claim.tries > len(PUSH_PAUSES):
-        publish(pipeline.give_up(parts(), claim, failure.reason))
+        _give_up(claim, failure.reason)
     else:
         pause = timedelta(seconds=PUSH_PAUSES[claim.tries - 1])
-        work.hand_back(parts().database, claim, pause, failure.reason)
+        _hands.owe(lambda: work.hand_back(parts().database, claim, pause, failure.reason))
 
 
 def _fail(claim: Claim, failure: Exception) -> None:
-    """Another try, or the end with its reason. A database that is away is not the work's fault."""
-    innocent = isinstance(failure, SQLAlchemyError)
+    """Another try, or the end with its reason. A database that is away is not the work's fault: it is told when it is
+    back, and then there is nothing to wait for.
+    """
+    innocent = is_away(failure)
     reason = f"{type(failure).__name__} in {claim.kind}"
     _log.warning("stage_failed", kind=claim.kind, tries=claim.tries, reason=type(failure).__name__)
-    try:
-        if claim.tries >= work.MAX_TRIES and not innocent:
-            publish(
-                pipeline.give_up(parts(), claim, f"{reason}, {claim.tries} times; the worker's log has the details")
-            )
-        else:
-            work.hand_back(parts().database, claim, AGAIN, reason, counts=not innocent)
-    except (SQLAlchemyError, Fenced):
-        _log.warning("left_to_the_reconciler")
+    if claim.tries >= work.MAX_TRIES and not innocent:
+        _give_up(claim, f"{reason}, {claim.tries} times; the worker's log has the details")
+    else:
+        pause = timedelta(0) if innocent else AGAIN
+        _hands.owe(lambda: work.hand_back(parts().database, claim, pause, reason, counts=not innocent))
+
+
+def _give_up(claim: Claim, reason: str) -> None:
+    _hands.owe(lambda: publish(pipeline.give_up(parts(), claim, reason)))
 
 
 def _close(claim: Claim, close: Stage) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ def _close(claim: Claim, close: Stage) -> tuple[str, ...]:
 
 
 class _Clock(threading.Thread):
-    """The worker's own clock: early briefs, and the heartbeat of the claims in hand."""
+    """The worker's own clock: ends that the database has not taken yet, early briefs, the heartbeat of the claims."""
 
     def __init__(self) -> None:
         super().__init__(name="whydown-clock", daemon=True)
@@ -157,6 +160,7 @@ class _Clock(threading.Thread):
         ticks = 0
         while not self.stopped.wait(TICK_SECONDS):
             ticks += 1
+            _hands.pay()
             try:
                 pipeline.early_briefs(parts())
                 if ticks % round(work.HEARTBEAT_SECONDS / TICK_SECONDS) == 0:
