@@ -46,7 +46,7 @@ def test_a_connector_fits_its_contract(registry: Registry[Any], contract: type, 
 
 
 def test_source_names_start_with_their_category() -> None:
-    assert {name.partition(".")[0] for name in SOURCES.names()} == {"changes", "heuristics", "logs"}
+    assert {name.partition(".")[0] for name in SOURCES.names()} == {"changes", "heuristics", "logs", "metrics"}
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

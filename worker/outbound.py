@@ -75,9 +75,12 @@ class Outbound:
         *,
         params: Params = (),
         body: object = None,
+        form: Params | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Answer:
-        """One call whatever its status. Raises SourceFailure when no whole answer came, or DeadlineExceeded."""
+        """One call whatever its status, with `body` as JSON or with a form. Raises SourceFailure when no whole answer
+        came, or DeadlineExceeded.
+        """
         left = deadline.remaining()
         try:
             # A session of its own: requests' sessions are not safe to share between threads.
@@ -86,8 +89,9 @@ class Outbound:
                 with session.request(
                     method,
                     self.base_url + path,
-                    params=list(params.items()) if isinstance(params, Mapping) else list(params),
+                    params=_pairs(params),
                     json=body,
+                    data=_pairs(form),
                     headers=self._headers,
                     timeout=(min(left, _CONNECT_SECONDS), left),
                     allow_redirects=False,
@@ -120,6 +124,10 @@ def checked(answer: Answer) -> Answer:
         wait = f", retry after {after} s" if after.isdigit() else ""
         raise SourceFailure(CoverageStatus.ERROR, f"answered 429: rate limited{wait}", transient=True)
     raise SourceFailure(CoverageStatus.ERROR, f"answered {status}: {answer.text()}", transient=status >= 500)
+
+
+def _pairs(params: Params | None) -> list[tuple[str, str]]:
+    return list(params.items() if isinstance(params, Mapping) else params or ())
 
 
 def _read(response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:

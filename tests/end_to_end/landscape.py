@@ -1,4 +1,4 @@
-"""A small company on loopback: a Backstage, a GitHub, a Loki and a model, real HTTP servers that a test can break."""
+"""A small company on loopback: its catalog, code, logs, metrics and model, real HTTP servers that a test can break."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from shared.moment import now, rfc3339
 from tests.loopback import Asked, Reply, StandIn
@@ -68,6 +69,7 @@ class Landscape:
     backstage: StandIn
     github: StandIn
     loki: StandIn
+    prometheus: StandIn
     model: StandIn
     pager: StandIn
     """Where a caller wants results pushed."""
@@ -83,6 +85,8 @@ class Landscape:
             "LOKI_URL": self.loki.url,
             "WHYDOWN_LOKI_TENANT": "acme",
             "WHYDOWN_LOKI_TOKEN": "loki-token",
+            "PROMETHEUS_URL": self.prometheus.url,
+            "WHYDOWN_PROMETHEUS_TOKEN": "prometheus-token",
             "WHYDOWN_AI_ENDPOINT": f"{self.model.url}/v1",
             "WHYDOWN_AI_KEY": "model-key",
             "WHYDOWN_AI_CHAT_MODEL": "stand-in",
@@ -98,6 +102,7 @@ class Landscape:
             (self.backstage, _backstage),
             (self.github, _github),
             (self.loki, _loki(self.started)),
+            (self.prometheus, _prometheus(self.started)),
             (self.model, diagnosing),
             (self.pager, _taking),
         ):
@@ -145,10 +150,11 @@ def landscape(folder: Path) -> Iterator[Landscape]:
         StandIn(_backstage) as backstage,
         StandIn(_github) as github,
         StandIn(_loki(started)) as loki,
+        StandIn(_prometheus(started)) as prometheus,
         StandIn(diagnosing) as model,
         StandIn(_taking) as pager,
     ):
-        yield Landscape(started, guilty, repositories, backstage, github, loki, model, pager)
+        yield Landscape(started, guilty, repositories, backstage, github, loki, prometheus, model, pager)
 
 
 def diagnosing(asked: Asked) -> Reply:
@@ -288,5 +294,21 @@ def _loki(started: datetime) -> Callable[[Asked], Reply]:
             else []
         )
         return Reply({"status": "success", "data": {"resultType": "streams", "result": streams, "stats": {}}})
+
+    return respond
+
+
+def _prometheus(started: datetime) -> Callable[[Asked], Reply]:
+    def respond(asked: Asked) -> Reply:
+        if asked.headers.get("authorization") != "Bearer prometheus-token":
+            return Reply("Unauthorized", status=401)
+        if asked.path.endswith("/labels"):
+            return Reply({"status": "success", "data": ["__name__", "instance", "job"]})
+        query = dict(parse_qsl(asked.body.decode()))
+        moments = range(int(query["start"]), int(query["end"]) + 1, int(query["step"]))
+        values = [[at, "0" if at < started.timestamp() else "4.5"] for at in moments]
+        wanted = 'status=~"5.."' in query["query"]
+        result = [{"metric": {"job": SERVICE}, "values": values}] if wanted else []
+        return Reply({"status": "success", "data": {"resultType": "matrix", "result": result}})
 
     return respond

@@ -83,12 +83,15 @@ class World:
         self._catalog = self._entities()
         self._github = self._github_answers()
         self._loki_line = ERROR_LINE + " " + self.canaries.sing("loki", "Authorization: Bearer @hex@")
+        self._metric = self.canaries.sing("metric-label", "amqp://a:@@@mq/")
+        self._warning = self.canaries.sing("metric-warning", "store refused token=@hex@")
         self._said = self.canaries.sing("model", "I remember password=@@ from elsewhere")
         self._refused = self.canaries.sing("model-error", "bad key @stripe@")
         self._answer = self.canaries.sing("callback-answer", "token=@hex@")
         self.backstage = StandIn(self._backstage)
         self.github = StandIn(lambda asked: Reply(self._github[asked.path]) if asked.path in self._github else NOWHERE)
         self.loki = StandIn(self._loki)
+        self.prometheus = StandIn(self._prometheus)
         self.model = StandIn(self._model)
         self.pager = StandIn(lambda _: Reply(self._answer, 200, {"X-Api-Key": self._answer}))
 
@@ -102,6 +105,7 @@ class World:
             "WHYDOWN_GITHUB_URL": self.github.url,
             "GITHUB_TOKEN": "github-token",
             "LOKI_URL": self.loki.url,
+            "PROMETHEUS_URL": self.prometheus.url,
             "WHYDOWN_AI_ENDPOINT": f"{self.model.url}/v1",
             "WHYDOWN_AI_KEY": "model-key",
             "WHYDOWN_CALLBACK_ALLOW": self.pager.url.removeprefix("http://"),
@@ -239,6 +243,14 @@ class World:
             return Reply({"items": [by_ref.get(ref) for ref in asked.json()["entityRefs"]]})
         return Reply({"items": self._catalog, "totalItems": len(self._catalog), "pageInfo": {}})
 
+    def _prometheus(self, asked: Asked) -> Reply:
+        if asked.path.endswith("/labels"):
+            return Reply({"status": "success", "data": ["job"]})
+        values = [[self.started.timestamp() + 30 * place, "1"] for place in range(-60, 6)]
+        series = {"metric": {"job": SERVICE, "broker": self._metric}, "values": values}
+        data = {"resultType": "matrix", "result": [series]}
+        return Reply({"status": "success", "data": data, "warnings": [self._warning]})
+
     def _loki(self, asked: Asked) -> Reply:
         if asked.path.endswith("/labels"):
             return Reply({"status": "success", "data": ["service_name"]})
@@ -312,7 +324,7 @@ def aviary() -> Iterator[Mapping[str, str]]:
         (folder / "world").mkdir()
         world = World(folder / "world")
         with (
-            world.backstage, world.github, world.loki, world.model, world.pager,
+            world.backstage, world.github, world.loki, world.prometheus, world.model, world.pager,
             Installation(folder / "data", world.settings()) as whydown,
         ):  # fmt: skip
             whydown.start_queue()
@@ -428,7 +440,15 @@ def test_a_callback_address_is_kept_and_never_shown(aviary: Mapping[str, str]) -
 def test_the_coverage_says_how_much_was_taken_out(aviary: Mapping[str, str]) -> None:
     document = next(json.loads(text) for place, text in aviary.items() if place.startswith("document of"))
     details = {line["source"]: line["detail"] or "" for line in document["coverage"]}
-    asked = ("catalog", "changes.git", "changes.github", "heuristics.git", "logs.files", "logs.loki")
+    asked = (
+        "catalog",
+        "changes.git",
+        "changes.github",
+        "heuristics.git",
+        "logs.files",
+        "logs.loki",
+        "metrics.prometheus",
+    )
     silent = [source for source in asked if "replaced" not in details[source]]
     assert silent == [], details
 

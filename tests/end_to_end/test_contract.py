@@ -58,7 +58,9 @@ def test_from_an_alertmanager_body_to_a_verified_diagnosis(whydown: Installation
         "heuristics.github": "empty",
         "logs.alert": "empty",
         "logs.loki": "ok",
+        "metrics.prometheus": "ok",
     }
+    assert any("errors_per_second rose from 0 to 4.5" in fact["text"] for fact in document["facts"])
 
     brief = document["brief"]
     assert brief["verdict"] == "change"
@@ -274,7 +276,7 @@ def test_no_secret_of_the_settings_reaches_model_log_or_page(whydown: Installati
     page = requests.get(f"{whydown.url}/incidents/{incident_id}", headers={"Accept": "text/html"}, timeout=30)
     assert page.status_code == 200
     assert "invoice-api" in page.text
-    for secret in ("backstage-token", "github-token", "loki-token", "model-key"):
+    for secret in ("backstage-token", "github-token", "loki-token", "prometheus-token", "model-key"):
         assert secret not in world.prompt()
         assert secret not in page.text
         assert secret not in whydown.logs()

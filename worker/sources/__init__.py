@@ -50,5 +50,6 @@ SOURCES: Registry[Source] = Registry[Any](
         "logs.alert": "worker.sources.alert_errors:AlertErrors",
         "logs.files": "worker.sources.log_files:LogFiles",
         "logs.loki": "worker.sources.loki_logs:LokiLogs",
+        "metrics.prometheus": "worker.sources.prometheus_metrics:PrometheusMetrics",
     },
 )
