@@ -161,7 +161,7 @@ class WorkRow(Base):
     """A piece of work that somebody must do. The row is the promise; the queue only says where to look.
 
     waiting (an attempt whose turn has not come) -> pending -> running -> done; running -> pending again when its lease
-    expires or it asks for another try; -> failed when its tries are used up; -> cancelled when it became pointless.
+    runs out or it asks for another try; -> cancelled when it became pointless.
     """
 
     __tablename__ = "work"
@@ -185,6 +185,9 @@ class WorkRow(Base):
     owner: Mapped[str | None] = mapped_column(String(64))
     """The fencing token of the claim in force."""
     tries: Mapped[int] = mapped_column(Integer, default=0)
+    """How often it was tried, without the times that were not its fault."""
+    lapses: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """How often its lease ran out."""
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -16,12 +16,25 @@ from shared.database import is_away
 from shared.store import admission, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, celery_app, publish
-from worker import pipeline
+from worker import isolation, pipeline
 from worker.hands import Hands
 from worker.notifiers import PushFailure
 from worker.parts import Parts, parts
 
 Stage = Callable[[Parts, Claim], tuple[str, ...]]
+
+STAGES: Final[dict[str, Stage]] = {
+    "investigate": pipeline.investigate,
+    "gather": pipeline.gather,
+    "diagnose": pipeline.diagnose,
+    "deliver": pipeline.deliver,
+}
+
+MAX_TRIES: Final = 3
+"""A piece of work that failed so often, or so often killed a process that did nothing else, is set aside."""
+
+SUSPECT: Final = 2
+"""A piece of work whose lease ran out so often is done in a process of its own from then on."""
 
 AGAIN: Final = timedelta(seconds=5)
 """Work that failed unexpectedly is tried again after this long."""
@@ -39,32 +52,38 @@ _hands = Hands()
 
 
 class StageFailure(Exception):
-    """A stage failed unexpectedly."""
+    """A stage failed unexpectedly. Its text is for the operator, without secrets."""
+
+    def __init__(self, said: str, reason: str = "", innocent: bool = False) -> None:
+        """`reason` is what users are told. `innocent` when it was not the work's fault."""
+        super().__init__(said)
+        self.reason = reason
+        self.innocent = innocent
 
 
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
     """Asks the catalog whom to look at, and opens the sources' work."""
     _admit()
-    _do(work_id, pipeline.investigate, parts().settings.source_timeout_seconds * 2 + 30)
+    _do(work_id, parts().settings.source_timeout_seconds * 2 + 30)
 
 
 @celery_app.task(name=TASKS["gather"])
 def gather(work_id: str) -> None:
     """Asks one source."""
-    _do(work_id, pipeline.gather, parts().settings.source_timeout_seconds + GRACE_SECONDS, others_wait=True)
+    _do(work_id, parts().settings.source_timeout_seconds + GRACE_SECONDS, others_wait=True)
 
 
 @celery_app.task(name=TASKS["diagnose"])
 def diagnose(work_id: str) -> None:
     """Makes the brief and asks the model."""
-    _do(work_id, pipeline.diagnose, parts().model_seconds + 60)
+    _do(work_id, parts().model_seconds + 60)
 
 
 @celery_app.task(name=TASKS["deliver"])
 def deliver(work_id: str) -> None:
     """Pushes the result to one destination."""
-    _do(work_id, pipeline.deliver, pipeline.PUSH_SECONDS + 10)
+    _do(work_id, pipeline.PUSH_SECONDS + 10)
 
 
 @celery_app.task(name=RECONCILE, send_events=False)
@@ -73,17 +92,15 @@ def reconcile() -> None:
     found = work.sweep(parts().database)
     more: list[str] = list(found.publish)
     for claim in found.overdue:
-        more += _close(claim, pipeline.too_late)
-    for claim in found.exhausted:
-        reason = f"given up after {claim.tries} tries: each of them failed or died with its worker"
-        more += _close(claim, partial(pipeline.give_up, reason=reason))
+        with suppress(Fenced):
+            more += pipeline.too_late(parts(), claim)
     _admit()
-    if more or found.exhausted:
-        _log.info("reconciled", published=len(more), overdue=len(found.overdue), exhausted=len(found.exhausted))
+    if more:
+        _log.info("reconciled", published=len(more), overdue=len(found.overdue))
     publish(more)
 
 
-def _do(work_id: str, stage: Stage, seconds: float, others_wait: bool = False) -> None:
+def _do(work_id: str, seconds: float, others_wait: bool = False) -> None:
     """Claims the work, does it, and publishes what may begin then. Nothing to claim: somebody else did it."""
     database = parts().database
     claim = work.claim(database, work_id, timedelta(seconds=seconds) if others_wait else None)
@@ -94,21 +111,44 @@ def _do(work_id: str, stage: Stage, seconds: float, others_wait: bool = False) -
         _hands.holding(claim, seconds),
     ):
         try:
-            opened = stage(parts(), claim)
+            opened = _alone(claim, seconds) if claim.lapses >= SUSPECT else _carry_out(claim)
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
             return
         except PushFailure as failure:
             _push_again(claim, failure)
             return
-        except Exception as failure:  # noqa: BLE001  whatever it was, it is raised again
+        except isolation.NoRoom:
+            _hands.owe(lambda: work.hand_back(database, claim, AGAIN, None, counts=False))
+            return
+        except StageFailure as failure:
             _fail(claim, failure)
-            # Operators see it in Flower: where it failed, and without the secrets that it may quote.
-            said = parts().redactor.text(f"{type(failure).__name__}: {failure}")
-            raise StageFailure(said).with_traceback(failure.__traceback__) from None
+            raise
     publish(opened)
     if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
         _admit()  # the attempt is over and has made room
+
+
+def _carry_out(claim: Claim) -> tuple[str, ...]:
+    """Does the work here. Raises Fenced, PushFailure or StageFailure."""
+    try:
+        return STAGES[claim.kind](parts(), claim)
+    except (Fenced, PushFailure):
+        raise
+    except Exception as failure:  # noqa: BLE001  whatever it was, it is raised again
+        # Operators see it in Flower: where it failed, and without the secrets that it may quote.
+        said = parts().redactor.text(f"{type(failure).__name__}: {failure}")
+        reason = f"{type(failure).__name__} in {claim.kind}"
+        raise StageFailure(said, reason, is_away(failure)).with_traceback(failure.__traceback__) from None
+
+
+def _alone(claim: Claim, seconds: float) -> tuple[str, ...]:
+    """Does the work in a process of its own. Raises what _carry_out does, and NoRoom."""
+    _log.info("isolated", kind=claim.kind, lapses=claim.lapses)
+    try:
+        return isolation.run(_carry_out, claim, seconds)
+    except isolation.Died as death:
+        raise StageFailure(str(death), f"{death}, with nothing else in it than this {claim.kind}") from None
 
 
 def _admit() -> None:
@@ -124,29 +164,21 @@ def _push_again(claim: Claim, failure: PushFailure) -> None:
         _hands.owe(lambda: work.hand_back(parts().database, claim, pause, failure.reason))
 
 
-def _fail(claim: Claim, failure: Exception) -> None:
+def _fail(claim: Claim, failure: StageFailure) -> None:
     """Another try, or the end with its reason. A database that is away is not the work's fault: it is told when it is
     back, and then there is nothing to wait for.
     """
-    innocent = is_away(failure)
-    reason = f"{type(failure).__name__} in {claim.kind}"
-    _log.warning("stage_failed", kind=claim.kind, tries=claim.tries, reason=type(failure).__name__)
-    if claim.tries >= work.MAX_TRIES and not innocent:
-        _give_up(claim, f"{reason}, {claim.tries} times; the worker's log has the details")
+    innocent = failure.innocent
+    _log.warning("stage_failed", kind=claim.kind, tries=claim.tries, reason=failure.reason)
+    if claim.tries >= MAX_TRIES and not innocent:
+        _give_up(claim, f"{failure.reason}, {claim.tries} times; the worker's log has the details")
     else:
         pause = timedelta(0) if innocent else AGAIN
-        _hands.owe(lambda: work.hand_back(parts().database, claim, pause, reason, counts=not innocent))
+        _hands.owe(lambda: work.hand_back(parts().database, claim, pause, failure.reason, counts=not innocent))
 
 
 def _give_up(claim: Claim, reason: str) -> None:
     _hands.owe(lambda: publish(pipeline.give_up(parts(), claim, reason)))
-
-
-def _close(claim: Claim, close: Stage) -> tuple[str, ...]:
-    try:
-        return close(parts(), claim)
-    except Fenced:
-        return ()
 
 
 class _Clock(threading.Thread):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Update, and_, case, or_, select, update
+from sqlalchemy import CursorResult, Update, and_, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.database import Database, insert_unless_there
@@ -31,12 +31,6 @@ UNPUBLISHED: Final = timedelta(seconds=10)
 REPUBLISH: Final = timedelta(seconds=30)
 """How long published work may wait in the queue before it is published once more; doubled messages are harmless."""
 
-MAX_TRIES: Final = 3
-"""A piece of work that killed or failed its worker so often is set aside."""
-
-MAX_PUSHES: Final = 8
-"""A push that its destination did not take so often is dead: docs/decisions/0002-task-graph.md has the schedule."""
-
 SWEEP: Final = 500
 """Rows that one sweep takes up: the next sweep comes in seconds."""
 
@@ -52,7 +46,9 @@ class Claim:
     subject: str
     owner: str
     tries: int
-    """How often it was claimed, this time included."""
+    """How often it was tried, this time included; without the times that were not its fault."""
+    lapses: int
+    """How often its lease ran out: because its worker died, or hung, or was cut off from the database."""
 
 
 class Fenced(Exception):
@@ -95,22 +91,23 @@ def claim(database: Database, work_id: str, within: timedelta | None = None) -> 
     """
     moment = now()
     owner = secrets.token_hex(8)
-    free = or_(WorkRow.state == "pending", and_(WorkRow.state == "running", WorkRow.due_at < moment))
+    lapsed = and_(WorkRow.state == "running", WorkRow.due_at < moment)
     take = (
         update(WorkRow)
-        .where(WorkRow.id == work_id, free, WorkRow.tries < _most_tries())
+        .where(WorkRow.id == work_id, or_(WorkRow.state == "pending", lapsed))
         .values(
             state="running",
             owner=owner,
             due_at=moment + LEASE,
             deadline_at=moment + within if within else None,
-            tries=WorkRow.tries + 1,
+            tries=WorkRow.tries + case((lapsed, 0), else_=1),
+            lapses=WorkRow.lapses + case((lapsed, 1), else_=0),
         )
-        .returning(WorkRow.incident_id, WorkRow.attempt, WorkRow.kind, WorkRow.subject, WorkRow.tries)
+        .returning(WorkRow.incident_id, WorkRow.attempt, WorkRow.kind, WorkRow.subject, WorkRow.tries, WorkRow.lapses)
     )
     with database.writing() as session:
         row = session.execute(take).one_or_none()
-    return None if row is None else Claim(work_id, row[0], row[1], row[2], row[3], owner, row[4])
+    return None if row is None else Claim(work_id, row[0], row[1], row[2], row[3], owner, row[4], row[5])
 
 
 def complete(session: Session, claim: Claim, error: str | None = None) -> None:
@@ -160,39 +157,42 @@ class Stranded:
 
     publish: tuple[str, ...]
     """Work to tell the workers about once more."""
-    exhausted: tuple[Claim, ...]
-    """Work whose tries are used up, claimed for the sweeper so that it can be closed with a reason."""
     overdue: tuple[Claim, ...]
-    """Work whose deadline has passed, claimed likewise: nobody waits for its result any longer."""
+    """Work whose deadline has passed, claimed for the sweeper so that it can be closed: nobody waits for its result any
+    longer.
+    """
 
 
 def sweep(database: Database) -> Stranded:
-    """Finds what fell by the wayside. Many may sweep at once: every row is taken by compare-and-set."""
+    """Finds what fell by the wayside. Many may sweep at once: every row is taken by compare-and-set.
+
+    A lease that ran out is no try of the work: whoever held it may have died of something else.
+    """
     moment = now()
     with database.writing() as session:
         due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.due_at < moment)
-        publish, exhausted = [], []
+        publish = []
         for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
-            if row.tries >= (MAX_PUSHES if row.kind == "deliver" else MAX_TRIES):
-                exhausted.append(_take_over(session, row))
-            elif _count(session, _still(row).values(state="pending", owner=None, due_at=moment + REPUBLISH)):
+            lapsed = row.state == "running"
+            again = _still(row).values(
+                state="pending",
+                owner=None,
+                due_at=moment + REPUBLISH,
+                tries=row.tries - lapsed,
+                lapses=row.lapses + lapsed,
+            )
+            if _count(session, again):
                 publish.append(row.id)
         late = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.deadline_at < moment)
         overdue = [_take_over(session, row) for row in session.scalars(late.limit(SWEEP))]
-    return Stranded(
-        tuple(publish), tuple(filter(None, exhausted)), tuple(claim for claim in overdue if claim is not None)
-    )
-
-
-def _most_tries() -> ColumnElement[int]:
-    return case((WorkRow.kind == "deliver", MAX_PUSHES), else_=MAX_TRIES)
+    return Stranded(tuple(publish), tuple(filter(None, overdue)))
 
 
 def _take_over(session: Session, row: WorkRow) -> Claim | None:
     owner = secrets.token_hex(8)
     if not _count(session, _still(row).values(state="running", owner=owner, due_at=now() + LEASE)):
         return None
-    return Claim(row.id, row.incident_id, row.attempt, row.kind, row.subject, owner, row.tries)
+    return Claim(row.id, row.incident_id, row.attempt, row.kind, row.subject, owner, row.tries, row.lapses)
 
 
 def _still(row: WorkRow) -> Update:

@@ -36,7 +36,7 @@ def test_a_lost_lease_is_taken_over_and_the_late_owner_is_fenced(database: Datab
     late = _claimed(database, opened)
     _overdue(database)
     taken = _claimed(database, opened)
-    assert taken.tries == 2
+    assert taken.lapses == 1
     findings.skip(database, taken, "not in catalog", (), ())
     with pytest.raises(Fenced):
         findings.fail(database, late, "too late")
@@ -60,24 +60,30 @@ def test_the_sweep_finds_what_was_never_published_and_what_died(database: Databa
     _claimed(database, opened)
     _overdue(database)
     assert work.sweep(database).publish == (opened,), "its worker died"
-    assert _claimed(database, opened).tries == 2
+    assert _claimed(database, opened).lapses == 1
 
 
-def test_poison_is_set_aside_after_its_tries(database: Database, opened: str) -> None:
-    for _ in range(work.MAX_TRIES):
-        _claimed(database, opened)
+def test_a_lease_that_ran_out_is_counted_and_is_no_try(database: Database, opened: str) -> None:
+    for lapses in range(5):
+        held = _claimed(database, opened)
+        assert (held.tries, held.lapses) == (1, lapses), "found by the sweep"
         _overdue(database)
-    assert work.claim(database, opened) is None
-    found = work.sweep(database)
-    assert (found.publish, [claim.work_id for claim in found.exhausted]) == ((), [opened])
-    findings.fail(database, found.exhausted[0], "given up")
-    document = reading.incident(database, found.exhausted[0].incident_id)
-    assert document is not None
-    assert (document.status, document.detail, document.attempts[0].error) == (Status.FAILED, "given up", "given up")
+        assert work.sweep(database).publish == (opened,)
+    for lapses in range(5, 9):
+        held = _claimed(database, opened)
+        assert (held.tries, held.lapses) == (1, lapses), "found by whoever looks"
+        _overdue(database)
+
+
+def test_a_try_that_failed_counts(database: Database, opened: str) -> None:
+    for tries in range(1, 4):
+        held = _claimed(database, opened)
+        assert (held.tries, held.lapses) == (tries, 0)
+        work.hand_back(database, held, timedelta(0), "broken")
 
 
 def test_a_stop_in_the_middle_is_not_held_against_the_work(database: Database, opened: str) -> None:
-    for _ in range(work.MAX_TRIES + 2):
+    for _ in range(5):
         work.hand_back(database, _claimed(database, opened), timedelta(0), "handed back", counts=False)
     assert _claimed(database, opened).tries == 1
 

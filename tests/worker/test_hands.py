@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,9 +21,23 @@ from shared.tables import WorkRow
 from worker import tasks
 from worker.notifiers import PushFailure
 from worker.parts import Parts
+from worker.tasks import StageFailure
 
 GONE = OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
 REFUSED = DataError("INSERT", {}, Exception("invalid input syntax"))
+
+
+def failure(cause: Exception) -> StageFailure:
+    """What a stage that met `cause` raises."""
+
+    def met(parts: Parts, claim: Claim) -> tuple[str, ...]:
+        raise cause
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tasks.STAGES, "investigate", met)
+        with pytest.raises(StageFailure) as raised:
+            tasks._carry_out(Claim("w", "i", 1, "investigate", "", "o", 1, 0))
+    return raised.value
 
 
 class Outage:
@@ -62,7 +77,7 @@ def claimed(database: Database) -> Claim:
 
 def test_work_is_handed_back_when_the_database_is_back(outage: Outage, claimed: Claim) -> None:
     outage.away = True
-    tasks._fail(claimed, GONE)
+    tasks._fail(claimed, failure(GONE))
     tasks._hands.pay()
     assert outage.row(claimed).state == "running"
     outage.away = False
@@ -74,7 +89,7 @@ def test_work_is_handed_back_when_the_database_is_back(outage: Outage, claimed: 
 
 def test_the_reason_of_a_failure_outlives_the_outage(outage: Outage, claimed: Claim) -> None:
     outage.away = True
-    _last_try(claimed, lambda claim: tasks._fail(claim, ValueError("x")), outage)
+    tasks._fail(replace(claimed, tries=tasks.MAX_TRIES), failure(ValueError("x")))
     outage.away = False
     tasks._hands.pay()
     document = reading.incident(outage.database, claimed.incident_id)
@@ -95,7 +110,7 @@ def test_a_pause_before_the_next_push_outlives_the_outage(outage: Outage, claime
 
 def test_what_somebody_else_took_over_meanwhile_stays_his(outage: Outage, claimed: Claim) -> None:
     outage.away = True
-    tasks._fail(claimed, GONE)
+    tasks._fail(claimed, failure(GONE))
     outage.away = False
     with outage.database.writing() as session:
         session.execute(update(WorkRow).values(due_at=now() - timedelta(seconds=1)))
@@ -107,11 +122,7 @@ def test_what_somebody_else_took_over_meanwhile_stays_his(outage: Outage, claime
 
 def test_content_that_the_database_refuses_counts_as_a_failure(outage: Outage, claimed: Claim) -> None:
     """Tried for ever, it would never end."""
-    _last_try(claimed, lambda claim: tasks._fail(claim, REFUSED), outage)
+    tasks._fail(replace(claimed, tries=tasks.MAX_TRIES), failure(REFUSED))
     document = reading.incident(outage.database, claimed.incident_id)
     assert document is not None
     assert document.status is Status.FAILED
-
-
-def _last_try(claim: Claim, act: Callable[[Claim], None], outage: Outage) -> None:
-    act(Claim(claim.work_id, claim.incident_id, claim.attempt, claim.kind, claim.subject, claim.owner, work.MAX_TRIES))

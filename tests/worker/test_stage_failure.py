@@ -27,10 +27,11 @@ def test_the_failure_of_a_stage_tells_where_and_quotes_no_secret(
 ) -> None:
     parts = Parts(database=database, settings=Investigation(), sources={})
     monkeypatch.setattr(tasks, "parts", lambda: parts)
+    monkeypatch.setitem(tasks.STAGES, "investigate", broken_stage)
     (work_id,) = intake.open_manual(database, ManualRequest("invoice-api", "t")).work
     admission.admit(database, 1)
     with pytest.raises(tasks.StageFailure) as raised:
-        tasks._do(work_id, broken_stage, 5)
+        tasks._do(work_id, 5)
     shown = "".join(traceback.format_exception(raised.value))
     assert "in broken_stage" in shown and "ValueError" in shown and "[secret:url-credentials:" in shown
     assert SECRET not in shown

@@ -1,0 +1,28 @@
+"""What a test does to work that lies about: it lets time pass, and lets somebody look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from shared.database import Database
+from shared.moment import now
+from shared.tables import WorkRow
+from shared.task_queue import RECONCILE, make_celery
+from tests.installation import Installation
+
+
+def fall_due(installation: Installation, states: Sequence[str] = ("pending", "running")) -> None:
+    """The time that work in these states may wait is over: leases of the dead, pauses before another try."""
+    database = Database(installation.storage.resolved_database_url())
+    with database.writing() as session:
+        session.execute(update(WorkRow).where(WorkRow.state.in_(states)).values(due_at=now() - timedelta(seconds=1)))
+    database.close()
+
+
+def sweep(installation: Installation) -> None:
+    """What beat asks for every few seconds."""
+    with make_celery(installation.storage) as celery:
+        celery.send_task(RECONCILE)
