@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+import select
+import socket
+from contextlib import suppress
 from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from shared import log_output, schema
 from shared.database import Database
@@ -35,13 +40,43 @@ def _database(pool_size: int) -> Database:
     return Database(Storage.read().resolved_database_url(), pool_size)
 
 
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threads, except that a connection ends on the thread that served it. gunicorn waits up to two seconds
+    for the other side to close, and does so on the one thread that accepts everybody else.
+    """
+
+    def handle(self, conn: TConn) -> object:
+        """Serves one request. False when the connection is over."""
+        kept = super().handle(conn)
+        if not kept:
+            end(conn.sock)
+        return kept
+
+
+def end(connection: socket.socket) -> None:
+    """Says that nothing more comes. What is still unread must be read first, or the answer would be lost with it:
+    RFC 9112, section 9.6.
+    """
+    with suppress(OSError, ValueError):  # the other side has gone, or it is closed already
+        if _readable(connection) and connection.recv(1, socket.MSG_PEEK):
+            close_graceful(connection)
+        else:
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _readable(connection: socket.socket) -> bool:
+    looked = select.poll()  # select() refuses descriptors above 1023, of which a storm of connections has some
+    looked.register(connection, select.POLLIN)
+    return bool(looked.poll(0))
+
+
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up in code (https://docs.gunicorn.org/en/stable/custom.html)."""
 
     def __init__(self, host: str, port: int, config: Serving) -> None:
         self.settings: dict[str, Any] = {
             "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": config.workers,
             "threads": config.threads,
             # Alertmanager opens a connection for each group at once; kept alive, they would hold up the others.

@@ -8,11 +8,12 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,14 +129,54 @@ def test_many_connections_at_once_are_all_answered(running: Running) -> None:
         f"POST /webhook/alert HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {WEBHOOK_TOKEN}\r\n"
         "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     )
-    connections = [socket.create_connection(("127.0.0.1", running.port), timeout=60) for _ in range(200)]
-    for number, connection in enumerate(connections):
-        body = json.dumps({**ALERT, "serviceName": f"service-{number}"})
-        connection.sendall((request.format(length=len(body)) + body).encode())
-    answers = [connection.recv(65536) for connection in connections]
-    for connection in connections:
-        connection.close()
+    with ExitStack() as opened:
+        address = ("127.0.0.1", running.port)
+        # None closes before all are answered, as clients do that wait for a whole group.
+        connections = [opened.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
+        for number, connection in enumerate(connections):
+            body = json.dumps({**ALERT, "serviceName": f"service-{number}"})
+            connection.sendall((request.format(length=len(body)) + body).encode())
+        answers = [connection.recv(65536) for connection in connections]
     assert all(answer.startswith(b"HTTP/1.1 202") for answer in answers)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The server's and the client's end of a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), timeout=30)
+        served, _ = listener.accept()
+    with served, client:
+        yield served, client
+
+
+def test_a_client_that_does_not_close_leaves_nothing_to_wait_for(pair: tuple[socket.socket, socket.socket]) -> None:
+    served, client = pair
+    served.sendall(b"answer")
+    server.end(served)
+    # What gunicorn waits for afterwards, on the thread that accepts the others.
+    served.settimeout(30)
+    assert served.recv(1) == b""
+    assert (client.recv(10), client.recv(10)) == (b"answer", b"")
+
+
+def test_what_a_client_still_sent_does_not_cost_it_the_answer(pair: tuple[socket.socket, socket.socket]) -> None:
+    served, client = pair
+    client.sendall(b"x" * 1000)
+    client.shutdown(socket.SHUT_WR)
+    served.sendall(b"answer")
+    server.end(served)
+    assert (client.recv(10), client.recv(10)) == (b"answer", b"")
+    assert served.fileno() == -1
+
+
+def test_a_client_that_has_gone_is_no_trouble(pair: tuple[socket.socket, socket.socket]) -> None:
+    served, client = pair
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    server.end(served)
+    served.close()
+    server.end(served)
 
 
 def test_it_refuses_to_let_others_in_without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

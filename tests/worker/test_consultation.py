@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,24 @@ def test_made_up_citations_are_repaired_once() -> None:
 def test_citations_that_stay_made_up_leave_it_to_the_brief() -> None:
     failure, _ = _failed(said(diagnosis(("F5", "Disk is full"))))
     assert failure == "none of the model's 2 citations could be verified"
+
+
+def _in_german() -> dict[str, Any]:
+    statement = "Der letzte Commit hat die Verbindung zerstört, und der Dienst ist seitdem nicht mehr erreichbar."
+    return {**GOOD, "probableCause": {**GOOD["probableCause"], "statement": statement}}
+
+
+def test_a_reply_in_another_language_is_asked_for_once_more() -> None:
+    came, talk = _once(said(_in_german()), said(GOOD))
+    assert came.diagnosis is not None
+    assert came.diagnosis.probable_cause.statement == GOOD["probableCause"]["statement"]
+    assert "write them in English" in talk.server.requests[1]["messages"][3]["content"]
+
+
+def test_a_model_that_keeps_to_its_language_leaves_it_to_the_brief() -> None:
+    failure, talk = _failed(said(_in_german()))
+    assert failure == "the model did not reply in English"
+    assert len(talk.server.asked) == 2
 
 
 def test_a_misquoted_detail_is_not_worth_another_call() -> None:

@@ -28,7 +28,7 @@ budget leaves room, and a prompt that is too long after all is halved.
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many tokens each part of the prompt may take: 18,500 in all, so that the whole prompt and a reply fit the
+    """How many tokens each part of the prompt may take: 19,500 in all, so that the whole prompt and a reply fit the
     32,000 of a small model.
     """
 
@@ -39,6 +39,7 @@ class Budget:
     errors: int = 4_000
     """Some 40 signatures with a short stack trace each."""
     rules: int = 1_500
+    metrics: int = 1_000
     similar: int = 1_000
     others: int = 1_000
     hypotheses: int = 1_500
@@ -97,7 +98,7 @@ line. Code checks every quote against its fact; what does not match is discarded
 - Be specific. Reference actual error messages, changes and service dependencies.
 - A change is the cause only when what it changed explains the errors. Being recent is not enough: innocent changes \
 are deployed all the time. The cause may be no change at all: load, data, a dependency, the infrastructure.
-- suspectChange is the sha or version of one change among the facts, or null when no change there is to blame.
+- suspectChange is the sha, version or flag of one change among the facts, or null when no change there is to blame.
 - The hypotheses were made by code from the same facts. Test them; they may be wrong.
 - Similar incidents showed the same errors before, and may have had another cause. What was the cause then is the \
 cause now only when the facts of this incident fit it too; what fixed it then is worth verifying.
@@ -142,6 +143,8 @@ def _sections(case: Case, budget: Budget, marks: Marks) -> Iterable[str]:
     yield section("SERVICE CONTEXT", [*name, *map(_fact, facts["service"])], budget.service)
     yield section("RECENT DEPLOYMENTS AND COMMITS", [*map(_fact, facts["changes"])], budget.changes)
     yield section("RECENT ERRORS (from logs)", [*map(_fact, facts["errors"])], budget.errors)
+    if facts["metrics"]:
+        yield section("METRICS AND TRACES", [*map(_fact, facts["metrics"])], budget.metrics)
     yield section("ARCHITECTURAL RULES (from GOTCHA.md)", [*map(_fact, facts["rules"])], budget.rules)
     if facts["similar"]:
         yield section("SIMILAR INCIDENTS (earlier ones)", [*map(_fact, facts["similar"])], budget.similar)
@@ -169,9 +172,12 @@ _CATEGORY: Final = {
     "dependent": "service",
     "commit": "changes",
     "deploy": "changes",
+    "flag": "changes",
     "compare": "changes",
     "signature": "errors",
     "alert": "errors",
+    "metric": "metrics",
+    "trace": "metrics",
     "heuristic": "rules",
     "similar": "similar",
 }
@@ -242,6 +248,9 @@ def _cut(item: str, longest: int) -> str:
     return item if len(item) <= longest else f"{item[: max(0, longest - 8)].rstrip()} … [cut]"
 
 
+_MOST_SET_ASIDE: Final = 5
+
+
 def _hypotheses(brief: Brief) -> list[str]:
     onset = f"{rfc3339(brief.onset)} ({brief.onset_reason})" if brief.onset else "unknown"
     items = [_item("Onset:", onset), _item("Summary:", brief.summary), _item("Verdict of the code:", brief.verdict)]
@@ -249,6 +258,14 @@ def _hypotheses(brief: Brief) -> list[str]:
         reasons = "; ".join(suspect.reasons)
         label = f"Suspect {suspect.kind} (score {suspect.score:.2f}, {', '.join(suspect.facts) or 'no facts'}):"
         items.append(_item(label, f"{suspect.id} in {suspect.service}: {reasons}"))
+    for other in brief.explanations:
+        label = (
+            f"Other explanation, {other.kind} (strength {other.strength:.2f}, {', '.join(other.facts) or 'no facts'}):"
+        )
+        items.append(_item(label, other.statement))
+    for change in brief.set_aside[:_MOST_SET_ASIDE]:
+        label = f"Set aside, {change.kind} ({', '.join(change.facts) or 'no facts'}):"
+        items.append(_item(label, f"{change.id} in {change.service}: {change.reason}"))
     for rule in brief.heuristics:
         items.append(_item(f"Rule that shares words with the findings ({rule.fact}):", clip(rule.text, 300)))
     return items

@@ -105,7 +105,7 @@ class Reply(_Part):
     suggested_actions: tuple[Action, ...] = ()
     related_services: tuple[Neighbour, ...] = ()
     suspect_change: Annotated[str | None, BeforeValidator(_change)] = Field(
-        None, description="sha or version of the one change among the facts that is to blame, or null"
+        None, description="sha, version or flag of the one change among the facts that is to blame, or null"
     )
     enough_information: bool = True
     missing_data: tuple[str, ...] = Field((), description="what to collect to be sure")

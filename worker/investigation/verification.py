@@ -19,6 +19,7 @@ from shared.incident import (
 )
 from worker.investigation.case import Case
 from worker.investigation.inert import clip, inert, inert_stretch
+from worker.investigation.language import is_english
 from worker.investigation.reply import CitedFact, Reply
 from worker.investigation.scope import name_of
 
@@ -52,7 +53,7 @@ class Verification:
     """What is left of a reply, and what was wrong with it."""
 
     diagnosis: Diagnosis | None
-    """None when not one citation could be verified."""
+    """None when not one citation could be verified, or nobody could be expected to read it."""
     problems: tuple[str, ...]
     """In our own words, for a repair."""
     reason: str | None = None
@@ -63,6 +64,9 @@ class Verification:
 
 def verify(reply: Reply, case: Case, produced_by: ProducedBy) -> Verification:
     """The reply as a diagnosis in which every citation is marked as found or not."""
+    if not is_english(_prose(reply)):
+        reason = "the model did not reply in English"
+        return Verification(None, ("all texts: write them in English",), reason, needs_repair=True)
     facts = {fact.id: fact for fact in case.facts}
     evidence = tuple(
         Evidence(statement=inert(item.statement, SHORT), **_checked(item, facts).model_dump())
@@ -93,6 +97,12 @@ def verify(reply: Reply, case: Case, produced_by: ProducedBy) -> Verification:
         produced_by=produced_by,
     )
     return Verification(diagnosis, tuple(problems), needs_repair=bool(suspect_problem) or verified * 2 < cited)
+
+
+def _prose(reply: Reply) -> str:
+    """What the model wrote itself, without its quotes."""
+    said = (reply.probable_cause.statement, *(item.statement for item in reply.evidence))
+    return "\n".join(said)[:LONG]
 
 
 def _confidence(reply: Reply, share_verified: float, made_up: bool) -> float:
@@ -146,13 +156,13 @@ def _verified_first(citations: Sequence[Cited]) -> tuple[Cited, ...]:
 
 
 def _suspect(said: str | None, facts: Sequence[Fact]) -> tuple[str | None, str | None]:
-    """The gathered change that `said` names, as its full sha where one is known, or what is wrong with it."""
+    """The gathered change that `said` names (its full sha where one is known, a version, a flag), or what is wrong."""
     if said is None:
         return None, None
-    changes = [fact for fact in facts if fact.kind in ("commit", "deploy", "compare")]
+    changes = [fact for fact in facts if fact.kind in ("commit", "deploy", "flag", "compare")]
     shas = {sha for fact in changes for sha in _shas(fact)}
     word = said.strip().strip(_MARKS)
-    named = {_change_of(fact, shas) for fact in changes if word in (fact.id, fact.data.get("version"))} or {
+    named = {_change_of(fact, shas) for fact in changes if word in (fact.id, _name(fact))} or {
         _longest(sha, shas)
         for prefix in re.findall(r"\b[0-9a-f]{7,40}\b", said[:SHORT].lower())
         for sha in shas
@@ -170,7 +180,12 @@ def _shas(fact: Fact) -> Iterable[str]:
 
 def _change_of(fact: Fact, shas: set[str]) -> str:
     sha = fact.data.get("sha") or fact.data.get("commit")
-    return _longest(str(sha).lower(), shas) if sha else str(fact.data.get("version") or "")
+    return _longest(str(sha).lower(), shas) if sha else _name(fact)
+
+
+def _name(fact: Fact) -> str:
+    """What a change without a sha goes by."""
+    return str(fact.data.get("version") or fact.data.get("flag") or "")
 
 
 def _longest(sha: str, shas: set[str]) -> str:

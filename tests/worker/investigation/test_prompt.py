@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.incident import Brief, Coverage, CoverageStatus, Fact
+from shared.incident import Brief, Coverage, CoverageStatus, Explanation, Fact, SetAside
 from tests.worker.investigation.sample import AT, FACTS, case, with_text
 from worker.investigation.case import Case
 from worker.investigation.prompt import Budget, Marks, build
@@ -96,6 +96,28 @@ def test_suspected_changes_come_first_then_those_of_the_alerted_service_then_the
     assert _order(_section(_user(case(brief=QUIET)), "RECENT DEPLOYMENTS AND COMMITS")) == ["F4", "F2", "F3"]
 
 
+def test_the_hypotheses_hold_what_speaks_for_another_cause_and_for_innocence() -> None:
+    brief = QUIET.model_copy(
+        update={
+            "explanations": (
+                Explanation(kind="dns", statement="The name does not resolve", strength=0.7, facts=("F5",)),
+            ),
+            "set_aside": (SetAside(kind="commit", id="b41d09e", service="db", reason="only comments", facts=("F3",)),),
+        }
+    )
+    section = _section(_user(case(brief=brief)), "STARTING HYPOTHESES (made by code; test them)")
+    assert "\nOther explanation, dns (strength 0.70, F5): The name does not resolve\n" in section
+    assert "\nSet aside, commit (F3): b41d09e in db: only comments\n" in section
+
+
+def test_a_flag_is_a_change_and_metrics_have_a_place_of_their_own() -> None:
+    flag = Fact(id="F20", source="changes.flags", kind="flag", service="invoice-api", at=AT, text="flag new-tax on")
+    metric = Fact(id="F21", source="metrics.prometheus", kind="metric", service="invoice-api", text="errors 0 to 40")
+    text = _user(case(facts=(*FACTS, flag, metric)))
+    assert "F20" in _order(_section(text, "RECENT DEPLOYMENTS AND COMMITS"))
+    assert _order(_section(text, "METRICS AND TRACES")) == ["F21"]
+
+
 def test_what_finds_no_room_is_counted() -> None:
     facts = tuple(
         Fact(id=f"F{n}", source="g", kind="commit", service="invoice-api", at=AT, text=f"commit {n} " + "x" * 3_000)
@@ -161,8 +183,8 @@ def test_an_empty_answer_is_no_gap() -> None:
 
 
 def test_facts_of_a_kind_of_their_own_are_told_too() -> None:
-    facts = (Fact(id="F1", source="metrics.x", kind="metric", text="cpu at 100 %"),)
-    assert "F1 metric: cpu at 100 %" in _section(_user(case(facts=facts, brief=QUIET)), "OTHER FINDINGS")
+    facts = (Fact(id="F1", source="metrics.x", kind="weather", text="cpu at 100 %"),)
+    assert "F1 weather: cpu at 100 %" in _section(_user(case(facts=facts, brief=QUIET)), "OTHER FINDINGS")
 
 
 if __name__ == "__main__":

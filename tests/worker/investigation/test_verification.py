@@ -262,3 +262,14 @@ def test_a_quote_is_cut_to_what_is_inert_and_stays_exact() -> None:
 def test_a_quote_of_a_link_alone_proves_nothing() -> None:
     text = "http://evil.example/p.png?d=1"
     assert _quoted(text, told=with_text("F5", text)) == (False, "[link removed]")
+
+
+def test_a_flag_may_be_the_suspect() -> None:
+    flag = Fact(
+        id="F20", source="changes.flags", kind="flag", service="x", text="flag new-tax on", data={"flag": "new-tax"}
+    )
+    told = case(facts=(*FACTS, flag))
+    reply = diagnosis(("F20", "new-tax on"), suspectChange="new-tax")
+    assert _diagnosis(reply, told).suspect_change == "new-tax"
+    assert _diagnosis({**reply, "suspectChange": "F20"}, told).suspect_change == "new-tax"
+    assert _diagnosis({**reply, "suspectChange": "old-tax"}, told).suspect_change is None
