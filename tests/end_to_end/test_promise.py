@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from shared.task_queue import QUEUE
-from tests.end_to_end.landscape import SERVICE, Landscape, diagnosing, hanging
+from tests.end_to_end.landscape import SERVICE, Landscape, hanging
 from tests.end_to_end.test_contract import opened
 from tests.installation import Installation, until
 from tests.loopback import Reply
@@ -52,20 +52,6 @@ def test_a_worker_survives_a_restart_of_the_queue_with_a_task_in_hand(fragile: I
     world.mend()
     assert fragile.finished(opened(fragile, world.alert("AfterRestart")))["status"] == "done"
     assert fragile.processes["worker"].poll() is None, fragile.logs()
-
-
-def test_a_worker_killed_in_the_middle_leaves_one_diagnosis(fragile: Installation, world: Landscape) -> None:
-    world.loki.respond = hanging(world.loki)
-    incident_id = opened(fragile, world.alert("Killed"))
-    until(lambda: world.loki.asked, "a source is asked", fragile.logs)
-    fragile.kill("worker")
-    world.mend()
-    world.model.respond = diagnosing
-    fragile.start_worker("second")
-    document = fragile.finished(incident_id)
-    assert document["status"] == "done"
-    assert [attempt["outcome"] for attempt in document["attempts"]] == ["done"]
-    assert len(world.model.asked) == document["usage"]["calls"], "the model was paid for one diagnosis"
 
 
 def test_a_push_that_fails_is_pushed_again_under_the_same_id(fragile: Installation, world: Landscape) -> None:
