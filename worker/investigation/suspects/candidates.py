@@ -11,9 +11,11 @@ from typing import Final, Literal
 from shared.incident import Fact
 from worker.inquiry import Scope
 from worker.investigation.suspects import weights
-from worker.investigation.suspects.edits import Edit, edits
+from worker.investigation.suspects.edit import Edit
+from worker.investigation.suspects.edits import edits
+from worker.investigation.suspects.graph import needs
 
-Role = Literal["alerted", "dependency", "dependent", "shared", "unknown", "elsewhere"]
+Role = Literal["alerted", "dependency", "dependent", "shared", "sharing", "about", "unknown", "elsewhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Change:
 
 
 def changes(facts: Sequence[Fact], scope: Scope, failing: frozenset[str]) -> list[Change]:
-    """The changes among the facts. Commits seen by several sources are one."""
+    """The changes among the facts. Commits seen by several sources are one. `failing` are the services that show it."""
     places = _Places(scope, failing)
     deploys = sorted((fact for fact in facts if fact.kind == "deploy" and fact.at), key=_at)
     compares = [fact for fact in facts if fact.kind == "compare"]
@@ -147,7 +149,9 @@ def _flag(fact: Fact, places: _Places) -> Change:
         title=fact.text,
         text=fact.text,
         files=(),
-        edits=(Edit(f"switched {fact.data.get('change') or 'it'}", weights.UNSEEN),),
+        edits=(
+            Edit(f"switched {fact.data.get('change') or 'it'}", weights.SWITCHED_FLAG, literals=frozenset((name,))),
+        ),
         facts=(fact.id,),
     )
 
@@ -164,6 +168,9 @@ class _Places:
         self._roles: dict[str, str] = {target.service: target.role for target in reversed(scope.targets)}
         self._failing = failing
         self._bare = {_bare(service): service for service in self._roles}
+        needed = needs(scope)
+        own = needed.get(scope.targets[0].service, frozenset())
+        self._sharing = frozenset(name for name, those in needed.items() if those & own)
 
     def role(self, service: str | None, files: Sequence[str]) -> Role:
         """What a service is to the alerted one. Files that many load are shared, whoever's repository they are in."""
@@ -173,8 +180,16 @@ class _Places:
         if service and service in self._failing:
             return "dependency"
         if known or (service and service not in self._roles):
-            return "elsewhere"
+            if any(self._is_about(path) for path in files):
+                return "about"
+            return "sharing" if service in self._sharing else "elsewhere"
         return "shared" if any(weights.SHARED_PATH.search(path) for path in files) else "unknown"
+
+    def _is_about(self, path: str) -> bool:
+        """Whether a path names a service that fails: the role or the chart of one often lies with those of others."""
+        parts = (*path.split("/")[:-1], path.rpartition("/")[2].partition(".")[0])
+        named = {self._bare.get(_bare(part)) for part in parts if len(_bare(part)) >= _SHORTEST}
+        return any(name and (name in self._failing or self._roles[name] == "alerted") for name in named)
 
     def of(self, files: Sequence[str], told: str | None) -> str | None:
         """The service whose files were changed, when their paths tell; else `told`, unless they are another's."""

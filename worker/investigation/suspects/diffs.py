@@ -18,7 +18,7 @@ _LONGEST_LINE: Final = 400
 _OLD: Final = re.compile(r"^--- (?:a/)?(?P<path>[^\t\n]+)")
 _NEW: Final = re.compile(r"^\+\+\+ (?:b/)?(?P<path>[^\t\n]+)")
 _HUNK_PATH: Final = re.compile(r"^@@ (?P<path>[\w./@+-]+\.\w+|[\w./@+-]*/[\w./@+-]+)")
-_LINE_COMMENT: Final = re.compile(r"(?:^|\s)(?://|#(?!\{)|--\s|;;|<!--|/\*|\*\s|\"\"\").*$")
+_LINE_COMMENT: Final = re.compile(r"(?:^|\s)(?://|#(?!\{)|--\s|;;|<!--|/\*|\"\"\").*$|^\s*\*\s.*$")
 _FULL_COMMENT: Final = re.compile(r"^\s*(?://|#(?![\w!]*\[)|--\s|;|/?\*|<!--|\"\"\"|''')")
 
 
@@ -52,6 +52,20 @@ class Hunk:
 def hunks(diff: str, files: Sequence[str] = ()) -> list[Hunk]:
     """The hunks of a diff. `files` names the changed files, for hunks that do not say where they stand."""
     return [hunk for hunk in _hunks(diff, files) if hunk.lines]
+
+
+def without_moves(found: Sequence[Hunk]) -> list[Hunk]:
+    """The hunks without the lines that only went from one file to another."""
+    taken = {(hunk.path, line.text.strip()) for hunk in found for line in hunk.lines if line.sign == "-"}
+    put = {(hunk.path, line.text.strip()) for hunk in found for line in hunk.lines if line.sign == "+"}
+
+    def elsewhere(path: str, line: Line) -> bool:
+        text = line.text.strip()
+        there = {"+": taken, "-": put}.get(line.sign, set())
+        return (path, text) not in there and any(other == text for _, other in there)
+
+    lines = [(hunk.path, tuple(line for line in hunk.lines if not elsewhere(hunk.path, line))) for hunk in found]
+    return [Hunk(path, kept) for path, kept in lines if any(line.sign != " " for line in kept)]
 
 
 def is_comment(text: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 
 from shared.incident import Explanation, Fact
 from worker.investigation.suspects import weights
-from worker.investigation.suspects.symptoms import Sign, Symptoms
+from worker.investigation.suspects.graph import more_requests
+from worker.investigation.suspects.symptoms import Sign, Symptoms, spaced
 
 STRONG: Final = 0.5
 """From here on an explanation decides the verdict when no change stands out."""
@@ -35,7 +36,7 @@ _IMPLICATES: Final = {**weights.OTHER_CAUSES, **{kind.kind: kind.implicates for 
 
 
 def _by_words(kind: weights.Spoken, signs: Sequence[Sign]) -> Explanation | None:
-    about = [sign for sign in signs if kind.pattern.search(sign.text)]
+    about = [sign for sign in signs if kind.pattern.search(spaced(sign.text))]
     total = sum(sign.weight for sign in signs)
     share = sum(sign.weight for sign in about) / total if total else 0.0
     services = sorted({sign.service for sign in about})
@@ -52,15 +53,7 @@ def _by_words(kind: weights.Spoken, signs: Sequence[Sign]) -> Explanation | None
 
 def _traffic(facts: Sequence[Fact], symptoms: Symptoms, known: frozenset[str]) -> Explanation | None:
     """More requests came in, at the door itself, before or as it began to fail."""
-    risen = [
-        fact
-        for fact in facts
-        if fact.kind == "metric"
-        and fact.data.get("direction") == "up"
-        and weights.REQUESTS.search(str(fact.data.get("metric")))
-        and not weights.NO_REQUESTS.search(str(fact.data.get("metric")))
-        and (fact.data.get("ratio") or 0) >= 1.7
-    ]
+    risen = [fact for fact in more_requests(facts) if fact.id not in symptoms.multiplied]
     overloaded = [sign for sign in symptoms.signs if sign.fact and weights.OVERLOADED.search(sign.text)]
     if not risen:
         return None

@@ -14,7 +14,8 @@ from worker.inquiry import Scope
 from worker.investigation import heuristics
 from worker.investigation.suspects import explanations, onset, symptoms, weights
 from worker.investigation.suspects.candidates import Change, changes
-from worker.investigation.suspects.edits import Edit
+from worker.investigation.suspects.edit import Edit
+from worker.investigation.suspects.graph import needs
 from worker.investigation.suspects.onset import Onset
 from worker.investigation.suspects.symptoms import Symptoms
 from worker.investigation.vocabulary import COMMON, rarity, words
@@ -91,7 +92,7 @@ class Judgement:
 def judge(facts: Sequence[Fact], scope: Scope, title: str = "") -> Judgement:
     """The judgement on all facts of an attempt. `title` is the alert's."""
     services = [target.service for target in scope.targets]
-    shown = symptoms.read(facts, title, services[0])
+    shown = symptoms.read(facts, title, services[0], needs(scope))
     began = onset.find(facts, services, scope.window.alert_at)
     candidates = [each for each in changes(facts, scope, shown.failing) if each.at is not None]
     known = [*services, *(neighbour.name for neighbour in scope.neighbours)]
@@ -144,6 +145,8 @@ def _weigh(change: Change, seen: _Seen) -> Weighed:
     overlap = min(1.0, sum(weight[word] for word in shared) / weights.ENOUGH_WORDS)
     quoted, rule = _quoted(change, shown.said, seen.names), _known(change, seen.rules)
     reasons = [edit.said, *fits_how]
+    if edit.felt_by_name and not quoted:
+        fit *= weights.UNQUOTED
     if quoted:
         fit = max(fit, weights.QUOTED)
         reasons.append(f"the errors name what it changed: “{quoted}”")
@@ -154,11 +157,14 @@ def _weigh(change: Change, seen: _Seen) -> Weighed:
         reasons.append(f"a known rule names what it changed ({rule.id})")
     mechanism = edit.risk * (weights.UNEXPLAINED_EDIT + (1 - weights.UNEXPLAINED_EDIT) * fit)
     spoken = weights.SHARED_WORDS * overlap * (0.2 + 0.8 * edit.risk)
-    opportunity, when, excuse = _opportunity(change, edit, seen.onset, seen.alert_at)
+    place, where = _place(change, shown, quoted is not None)
+    lasting, when, excuse = _time(change, edit, seen.onset, seen.alert_at)
+    if change.role == "elsewhere" and place < weights.NAMED:
+        excuse = excuse or f"{change.service} neither fails nor is needed by what fails"
     if excuse is None and edit.risk <= weights.SAME_MEANING:
         excuse = edit.said
     evidence = 1 - (1 - mechanism) * (1 - spoken)
-    return Weighed(change, min(1.0, evidence * opportunity), (*reasons, _where(change), when), excuse)
+    return Weighed(change, min(1.0, evidence * place * lasting), (*reasons, where, when), excuse)
 
 
 def _known(change: Change, rules: Sequence[Fact]) -> Fact | None:
@@ -219,26 +225,37 @@ def _stands_in(literal: str, said: str) -> bool:
     return re.search(rf"(?<![\w]){re.escape(literal)}(?![\w])", said) is not None
 
 
-def _opportunity(change: Change, edit: Edit, began: Onset, alert_at: datetime) -> tuple[float, str, str | None]:
-    """0 to 1: whether it was in the right place at the right time; in words; and its excuse, if it has one."""
+def _place(change: Change, shown: Symptoms, quoted: bool) -> tuple[float, str]:
+    """0 to 1: whether it is live where it could do this; and in words."""
+    place, where = weights.ON_THE_PATH.get(change.role, weights.OFF_THE_PATH), _where(change)
+    named = shown.named.get(change.service)
+    if named:
+        where = f"{where}; errors of others name {change.service} ({named})"
+        place = max(place, weights.NAMED)
+    elif change.role in ("dependency", "dependent") and change.service in shown.well and not quoted:
+        where = f"{where}, but whose metrics are as ever, and which no error names"
+        place *= weights.SILENT
+    return place, where
+
+
+def _time(change: Change, edit: Edit, began: Onset, alert_at: datetime) -> tuple[float, str, str | None]:
+    """0 to 1: whether it went live at the right time; in words; and its excuse, if it has one."""
     at = change.at or alert_at
     went_live = {"deploy": "deployed", "later deploy": "went out with a deploy", "flag": "switched"}.get(
         change.live_by, "committed"
     )
-    place = weights.ON_THE_PATH.get(change.role, weights.OFF_THE_PATH)
-    excuse = None if change.role != "elsewhere" else f"{change.service} neither fails nor is needed by what fails"
     if at > alert_at:
         return 0.0, f"{went_live} at {rfc3339(at)}, after the alert", f"{went_live} at {rfc3339(at)}, after the alert"
     before = began.at - at
     when = f"{went_live} at {rfc3339(at)}, {_span(before)} it began"
     if before < -weights.CLOCKS_DIFFER:
-        return place * weights.AFTER_ONSET, when, when
+        return weights.AFTER_ONSET, when, when
     lasting = next((share for span, share in weights.RECENCY if before <= span), weights.LONG_AGO)
     if edit.slow:
         lasting = max(lasting, weights.SLOW_TO_SHOW)
     if change.live_by == "none":
-        return place * lasting * weights.NEVER_WENT_LIVE, when, excuse or "no deploy is known to have carried it"
-    return place * lasting, when, excuse
+        return lasting * weights.NEVER_WENT_LIVE, when, "no deploy is known to have carried it"
+    return lasting, when, None
 
 
 def _where(change: Change) -> str:
@@ -246,6 +263,8 @@ def _where(change: Change) -> str:
         "alerted": f"it is live in {change.service}, which the alert is about",
         "dependency": f"it is live in {change.service}, which fails or is needed by what fails",
         "dependent": f"it is live in {change.service}, which calls the service that the alert is about",
+        "about": f"it changes what is named after a service that fails, though it is live in {change.service}",
+        "sharing": f"it is live in {change.service}, which needs something that the alerted service needs too",
         "shared": "it is in code or configuration that several services load",
         "elsewhere": f"but {change.service} neither fails nor is needed by what fails",
     }.get(change.role, "where it is live is not known")

@@ -26,6 +26,9 @@ UNEXPLAINED_EDIT: Final = 0.35
 QUOTED: Final = 0.9
 """How well an edit fits errors that quote the very name or value that it changed."""
 
+UNQUOTED: Final = 0.5
+"""What is left of the fit of another name when no error quotes the old or the new one."""
+
 RULE_NAMES_IT: Final = 0.8
 """How well it fits when a rule of GOTCHA.md names what it changed, and shares words with the errors."""
 
@@ -52,9 +55,18 @@ ON_THE_PATH: Final[Mapping[str, float]] = {
     "dependency": 0.95,
     "dependent": 0.85,
     "shared": 0.9,
+    "about": 0.9,
+    "sharing": 0.75,
     "unknown": 0.7,
 }
-"""A dependency breaks whoever needs it; a caller may drown what it calls; a shared library is in all of them."""
+"""A dependency breaks whoever needs it; a caller may drown what it calls; a shared library is in all of them; what
+names a failing service in its paths is about it wherever it is kept; and who shares a queue or a database is felt there.
+"""
+
+NAMED: Final = 0.9
+"""For a change in a service off the path that the errors of others name."""
+SILENT: Final = 0.85
+"""For one in a service that is measured, shows nothing and is not named by an error."""
 
 RECENCY: Final = (
     (timedelta(minutes=20), 1.0),
@@ -83,8 +95,8 @@ SYMPTOMS: Final[Mapping[str, re.Pattern[str]]] = {
         r"response.?time|p9[59]\b|p99|lagg|stall|hang|unresponsive|elapsed",
         "pool": r"\bpool|too many (connections|clients|open)|connection slots|max_connections|no (free|available) conn|"
         r"could not (get|obtain|acquire).{0,20}conn|emfile|hikari|checkout timeout|exhaust|semaphore|threads? busy",
-        "overload": r"overload|shedding|saturat|queue(_| )?(full|depth|length|size)|backlog|reject|503|429|too many "
-        r"requests|throttl|busy|cpu|load average|back.?pressure|capacity|resource.?exhausted|pending requests",
+        "overload": r"overload|shedding|saturat|queue(_| )?(full|depth|length|size)|backlog|rejectedexecution|reject(ed|ing|s)? (the )?(request|"
+        r"connection|execution|task|call|write)|503|429|too many requests|throttl|busy|cpu|load average|back.?pressure|capacity|resource.?exhausted|pending requests",
         "load": r"slow query|cache.?(miss|hit)|hit.?ratio|quer(y|ies).?(count|per|rate)|per_request|full (table )?scan|"
         r"seq(uential)? scan|requests?_?(per|rate)|qps|rps|read.?through|cpu|iops|calls_in_request",
         "memory": r"out ?of ?memory|\boom|heap|gc overhead|garbage|memory|mem_|_rss|evicted|exit code 137|\bkilled\b|"
@@ -107,7 +119,9 @@ SYMPTOMS: Final[Mapping[str, re.Pattern[str]]] = {
         "lag": r"\blag|backlog|oldest|redeliver|rebalanc|offset|unacked|not acking|behind|queue|stale|delay|freshness",
         "restart": r"restart|crash ?loop|back-?off|sigterm|sigkill|exit(ed)? (code|status)|liveness|readiness|probe|"
         r"not ready|uptime|terminated",
-        "wrong": r"mismatch|incorrect|wrong|inconsisten|negative|discrepan|drift|checksum|unexpected|rounding|balance",
+        "wrong": r"mismatch|incorrect|wrong|inconsisten|negative|discrepan|drift|checksum|unexpected|rounding|balance|"
+        r"in the (future|past)|(is|are|was) (after|before|later than|earlier than)\b|out of (sequence|order|balance)|"
+        r"does(n't| not) (match|add up)",
     }.items()
 }
 
@@ -175,7 +189,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         r"(?:log )?level|verbos|debug|sampl|trace\b", "", "disk load timeout overload lag", slow=True
     ),
     "replicas": _subject(
-        r"replicas?\b|instances?\b|min available|surge|scal|shards?\b|partitions?\b",
+        r"replicas?\b|instances\b|instance count|min available|surge|scal|shards?\b|partitions?\b",
         "overload timeout restart lag load",
         "pool connection load",
     ),
@@ -229,6 +243,8 @@ BY_HALF: Final = 0.75
 BY_LITTLE: Final = 0.35
 FLIPPED: Final = 0.8
 """A switch turned over, or a mode changed."""
+SWITCHED_FLAG: Final = 0.55
+"""What a flag switches is not known, but it is switched for everybody at once."""
 OTHER_VALUE: Final = 0.55
 OTHER_SETTING: Final = 0.7
 """Another value for a setting of which it is known what it governs."""
@@ -244,6 +260,9 @@ CONDITION_CHANGED: Final = 0.6
 MAJOR_VERSION: Final = 0.75
 MINOR_VERSION: Final = 0.5
 PATCH_VERSION: Final = 0.2
+OTHER_IMAGE: Final = 0.6
+"""Another base image: other libraries, another C library, other certificates, another user."""
+OF_IMAGES: Final = frozenset(("missing", "crash", "restart", "permission", "certificate", "dns"))
 DESTRUCTIVE_SQL: Final = 0.95
 ALTERING_SQL: Final = 0.75
 ADDING_SQL: Final = 0.3
@@ -276,13 +295,20 @@ SHARED_PATH: Final = re.compile(
 MANIFEST: Final = re.compile(
     r"(^|/)(go\.mod|package(-lock)?\.json|pom\.xml|build\.gradle(\.kts)?|gradle\.properties|libs\.versions\.toml|"
     r"requirements[\w.-]*\.(txt|lock|in)|pyproject\.toml|poetry\.lock|pipfile|gemfile(\.lock)?|cargo\.toml|composer\.json|"
-    r"[\w.]+\.csproj|directory\.packages\.props|mix\.exs|chart\.yaml|dockerfile[\w.]*|yarn\.lock|pnpm-lock\.yaml)$",
+    r"[\w.]+\.csproj|directory\.packages\.props|mix\.exs|chart\.yaml|[\w.-]*dockerfile[\w.-]*|yarn\.lock|pnpm-lock\.yaml)$",
     re.IGNORECASE,
 )
 CONFIGURATION: Final = re.compile(
     r"\.(ya?ml|toml|ini|cfg|conf|properties|env|json|tf|tfvars|hcl|xml|config)$|(^|/)\.env[\w.]*$|application[\w-]*\.\w+$",
     re.IGNORECASE,
 )
+
+DENIES: Final = re.compile(
+    r"\bkind:\s*(?:\w*NetworkPolicy|AuthorizationPolicy|PeerAuthentication|ResourceQuota|LimitRange|PodSecurity\w*)|policyTypes|"
+    r"\bdeny\b|\bdenied\b|\bforbid|\bblock(?:ed|list)?\b|\bdrop\b|\breject\b",
+    re.IGNORECASE,
+)
+"""Kinds of Kubernetes' and Istio's objects that take away what was allowed, and the words of firewalls and policies."""
 
 SQL: Final = (
     (r"\bdrop\s+(table|column|index|constraint|view)|\btruncate\s+table", DESTRUCTIVE_SQL, "drops a {0}"),
@@ -301,7 +327,7 @@ GUARDS: Final = {
     "a check for missing values": (
         r"(?:==|!=|is|===|!==)\s*(?:not\s+)?(?:nil|null|none|undefined|nullptr)\b|\bis_?(?:null|none|empty|present|some)\b"
         r"|\?\.|\?\?|\.(?:isEmpty|IsNullOrEmpty|orElse|unwrap_or\w*|get_or_default|isPresent|ok_or\w*|blank|presence)\b"
-        r"|\bif\s+(?:not\s+|!)\s*\w+|\breturn\s+(?:if|unless)\b|\blen\(\w+\)\s*[=<>]|\.length\s*[=<>]|\bOptional\b|hasOwnProperty|\bin\s+\w+\s*[:{]"
+        r"|\bif\s+(?:not\s+|!)\s*\w+|\breturn\s+(?:if|unless)\b|\blen\(\w+\)\s*[=<>]|\.length\s*[=<>]|\bOptional\b|hasOwnProperty|\bif\b.*\bin\s+\w+\s*[:{]"
         r"|@(?:Nullable|NotNull|Valid)",
         "crash parse missing wrong",
     ),
@@ -406,8 +432,8 @@ SPOKEN_CAUSES: Final = (
     ),
     _spoken(
         "clock", "a clock is wrong",
-        r"clock (skew|drift|offset|jump)|time (drift|skew)|\bntp\b|chrony|leap second|timestamp .{0,40}in the future|"
-        r"requesttimetooskewed|not yet valid",
+        r"clock (skew|drift|offset|jump)|time (drift|skew)|\bntp|chrony|leap second|timestamp .{0,40}in the future|"
+        r"requesttimetooskewed|not yet valid|not valid yet|before issued|issued in the future",
         0.3, r"\bntp|chrony|clock|time ?zone|\btz\b|timestamp",
     ),
     _spoken(

@@ -1,12 +1,15 @@
 """What kind of edit a change is."""
 
+# ruff: noqa: E501  diffs read better unbroken
+
 from __future__ import annotations
 
 import pytest
 
 from worker.investigation.suspects import weights
 from worker.investigation.suspects.diffs import hunks
-from worker.investigation.suspects.edits import Edit, edits
+from worker.investigation.suspects.edit import Edit
+from worker.investigation.suspects.edits import edits
 from worker.investigation.suspects.quantities import quantities
 
 
@@ -59,13 +62,64 @@ def riskiest(diff: str, path: str = "src/orders/store.py") -> Edit:
         ),
         ("a.cs", "-    lock (_gate) { total += x; }\n+    total += x;", "removed a lock", "wrong"),
         ("values.yaml", "-  level: info\n+  level: debug", "turned level from info to debug", "disk"),
+        (
+            "charts/job.yaml",
+            '-schedule: "30 2 * * 1"\n+schedule: "*/10 * * * *"',
+            "set the schedule from 30 2 * * 1 to */10 * * * *: 1.01e+03 times",
+            "overload",
+        ),
+        (
+            "Api.Dockerfile",
+            "-FROM python:3.12-slim\n+FROM python:3.12-alpine",
+            "runs on FROM python:3.12-alpine",
+            "missing",
+        ),
+        ("Dockerfile", "-FROM ubuntu:22.04\n+FROM amazonlinux:2023", "runs on FROM amazonlinux", "permission"),
+        (
+            "role.tf",
+            '-  actions = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"]\n+  actions = ["sqs:SendMessage"]',
+            "took sqs:ReceiveMessage, sqs:DeleteMessage out of a list",
+            "permission",
+        ),
+        (
+            "order.proto",
+            "-  int64 weight = 4;\n+  double weight = 4;",
+            "gives int64 as double where it was int64",
+            "parse",
+        ),
+        (
+            "event.rb",
+            "-    'quantity' => item.quantity.to_i,\n+    'quantity' => item.quantity.to_s,",
+            "gives quantity as to_s where it was to_i",
+            "parse",
+        ),
+        ("a.py", "-    due = datetime.utcnow()\n+    due = datetime.now()", "put now in the place of utcnow", "wrong"),
+        (
+            "a.ts",
+            "+const seen = new Map<string, Event>()\n+export function handle(event: Event) {\n+  seen.set(event.id, event)",
+            "keeps what it is given and lets nothing go",
+            "memory",
+        ),
+        (
+            "a.py",
+            "-    return fetch(user)\n+    return pool.submit(fetch, user).result()",
+            "waits for a task that needs a thread",
+            "pool",
+        ),
+        (
+            "policies/ns.yaml",
+            "+kind: NetworkPolicy\n+spec:\n+  podSelector: {}",
+            "added a rule that denies or limits",
+            "connection",
+        ),
+        ("requirements.txt", "-celery==5.3.6\n+celery==6.0.0", "moved celery from 5.3.6 to 6.0.0, a major", ""),
         ("worker.py", "-    time.sleep(backoff(attempt))\n+    pass", "removed a retry or its pause", "overload"),
     ],
 )
 def test_risky_edits_are_told_in_words_with_what_they_break(path: str, diff: str, says: str, breaks: str) -> None:
     found = [edit for edit in edits(diff, [path]) if says in edit.said]
     assert found, [edit.said for edit in edits(diff, [path])]
-    assert breaks in found[0].breaks
+    assert not breaks or breaks in found[0].breaks
     assert found[0].risk > weights.REWRITTEN
 
 
@@ -83,6 +137,34 @@ def test_risky_edits_are_told_in_words_with_what_they_break(path: str, diff: str
 )
 def test_what_runs_nowhere_is_inert(path: str, diff: str) -> None:
     assert riskiest(diff, path).risk <= weights.INERT
+
+
+@pytest.mark.parametrize(
+    ("path", "diff"),
+    [
+        ("Dockerfile", "-FROM golang:1.24 AS build\n+FROM golang:1.24 AS builder"),
+        ("a.py", "-    for row in rows:\n-        out.write(row)\n+    out.writelines(rows)"),
+        ("a.py", "-    total = price * 60 * hours\n+    total = hours * price * 60"),
+        ("a.go", "+\tnames := []string{}\n+\tnames = append(names, user.Name)"),
+        ("a.java", "+    private final Map<String, Rate> rates = new LruMap<>(500);\n+        rates.put(key, rate);"),
+        ("vm.tf", '-  instance_type = "c5.large"\n+  instance_type = "c6i.large"'),
+    ],
+)
+def test_harmless_edits_are_not_taken_for_risky_ones(path: str, diff: str) -> None:
+    assert riskiest(diff, path).risk <= weights.OTHER_VALUE
+
+
+def test_what_moves_to_another_file_is_neither_gone_nor_new() -> None:
+    diff = '@@ a/main.tf @@\n-resource "aws_sns_topic" "t" {\n-  name = "t"\n-}\n@@ a/sns.tf @@\n'
+    moved = diff + '+resource "aws_sns_topic" "t" {\n+  name = "t"\n+}'
+    assert edits(moved, ["a/main.tf", "a/sns.tf"])[0].risk <= weights.INERT
+    (kept,) = edits(moved + "\n+  delivery_policy_timeout = 1", ["a/main.tf", "a/sns.tf"])
+    assert "delivery_policy_timeout" in kept.said
+
+
+def test_a_product_is_no_comment() -> None:
+    (edit,) = edits("-TIMEOUT = 2 * 60\n+TIMEOUT = 2 * 6", ["a.py"])
+    assert "lowered TIMEOUT from 60 to 6" in edit.said
 
 
 def test_code_in_another_shape_is_the_same_code() -> None:

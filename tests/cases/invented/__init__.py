@@ -1,0 +1,9 @@
+"""Incidents of kinds that the recorded ones are not, invented with their truth first.
+
+`python -m tests.cases.invented FOLDER` writes them out as case folders for `whydown eval`.
+"""
+
+from tests.cases.invented import programs, storage, surroundings
+from tests.cases.invented.incident import Incident
+
+INCIDENTS: tuple[Incident, ...] = (*storage.INCIDENTS, *surroundings.INCIDENTS, *programs.INCIDENTS)
