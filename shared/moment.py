@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=10)
+"""Clocks of hosts and senders may differ by so much. What lies further in the future comes from a clock that was wrong
+or has been set since.
+"""
 
 
 def now() -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from queue import Full, Queue
 from threading import Lock, Thread
@@ -10,9 +12,11 @@ from typing import Final
 
 import structlog
 from celery import Celery
+from celery.schedules import schedule
 from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
+from shared.moment import CLOCK_TOLERANCE
 from shared.settings import Storage
 
 QUEUE: Final = "whydown"
@@ -36,6 +40,13 @@ _TRANSPORT: Final = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
+
+
+def _unset_clock() -> datetime:
+    """The time for beat's schedule, from a clock that nobody sets: by the one on the wall it would wait for days when
+    that one is set back by days.
+    """
+    return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 def make_celery(storage: Storage) -> Celery:
@@ -63,9 +74,10 @@ def make_celery(storage: Storage) -> Celery:
         beat_schedule={
             "reconcile": {
                 "task": RECONCILE,
-                "schedule": RECONCILE_SECONDS,
-                # Nobody needs a heap of overdue ones when workers come back.
-                "options": {"expires": RECONCILE_SECONDS * 2},
+                "schedule": schedule(RECONCILE_SECONDS, nowfun=_unset_clock),
+                # Nobody needs a heap of overdue ones when workers come back; but to a worker whose clock is ahead of
+                # beat's not all of them must be overdue.
+                "options": {"expires": CLOCK_TOLERANCE.total_seconds()},
             }
         },
     )

@@ -16,15 +16,12 @@ from sqlalchemy.orm import Session
 from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database, insert_unless_there
 from shared.incident import BroughtContext, Link, Status
-from shared.moment import now
+from shared.moment import CLOCK_TOLERANCE, now
 from shared.store.work import new_work
 from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
 
 FORGOTTEN: Final = timedelta(hours=24)
 """An incident that nobody resolved and nothing fired for so long is over: many senders never say "resolved"."""
-
-CLOCK_TOLERANCE: Final = timedelta(minutes=10)
-"""A start further in the future than this is a wrong clock, not a start."""
 
 
 @dataclass(frozen=True, slots=True)

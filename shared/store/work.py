@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, Update, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, and_, case, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.database import Database, insert_unless_there
-from shared.moment import now
+from shared.moment import CLOCK_TOLERANCE, now
 from shared.tables import WorkRow
 
 LEASE: Final = timedelta(seconds=30)
@@ -33,6 +33,10 @@ REPUBLISH: Final = timedelta(seconds=30)
 
 SWEEP: Final = 500
 """Rows that one sweep takes up: the next sweep comes in seconds."""
+
+
+LONGEST_PAUSE: Final = timedelta(hours=10)
+"""No work waits longer for its next try: a push waits longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def claim(database: Database, work_id: str, within: timedelta | None = None) -> 
     """
     moment = now()
     owner = secrets.token_hex(8)
-    lapsed = and_(WorkRow.state == "running", WorkRow.due_at < moment)
+    lapsed = and_(WorkRow.state == "running", _due(moment))
     take = (
         update(WorkRow)
         .where(WorkRow.id == work_id, or_(WorkRow.state == "pending", lapsed))
@@ -170,7 +174,7 @@ def sweep(database: Database) -> Stranded:
     """
     moment = now()
     with database.writing() as session:
-        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.due_at < moment)
+        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(moment))
         publish = []
         for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
             lapsed = row.state == "running"
@@ -186,6 +190,16 @@ def sweep(database: Database) -> Stranded:
         late = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.deadline_at < moment)
         overdue = [_take_over(session, row) for row in session.scalars(late.limit(SWEEP))]
     return Stranded(tuple(publish), tuple(filter(None, overdue)))
+
+
+def _due(moment: datetime) -> ColumnElement[bool]:
+    """Whether the time of a row has passed, or lies so far ahead that the clock was set back since it was written."""
+    pause = and_(WorkRow.kind == "deliver", WorkRow.state == "pending")
+    return or_(
+        WorkRow.due_at < moment,
+        and_(not_(pause), WorkRow.due_at > moment + CLOCK_TOLERANCE),
+        WorkRow.due_at > moment + LONGEST_PAUSE + CLOCK_TOLERANCE,
+    )
 
 
 def _take_over(session: Session, row: WorkRow) -> Claim | None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from threading import Event
 
+import pytest
+from celery.beat import Scheduler
+
 from shared import task_queue
-from shared.task_queue import Publisher, kind_of
+from shared.moment import CLOCK_TOLERANCE, now
+from shared.settings import Storage
+from shared.task_queue import RECONCILE_SECONDS, Publisher, kind_of, make_celery
 
 
 def test_a_broker_that_hangs_holds_nobody_up_and_nothing_is_dropped() -> None:
@@ -45,3 +52,18 @@ def test_more_than_it_can_hold_is_left_to_the_reconciler() -> None:
 
 def test_the_kind_of_work_stands_in_its_id() -> None:
     assert kind_of("abc.1.gather.logs.loki") == "gather"
+
+
+def test_beat_goes_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's own schedules go by the clock on the wall, and would be silent for three days."""
+    celery = make_celery(Storage.read())
+    entry = Scheduler(celery, lazy=True).Entry(**celery.conf.beat_schedule["reconcile"], name="reconcile", app=celery)
+    steady = time.monotonic()
+    monkeypatch.setattr(celery, "now", lambda: now() - timedelta(days=3))
+    monkeypatch.setattr(time, "monotonic", lambda: steady + RECONCILE_SECONDS + 1)
+    assert entry.is_due()[0]
+
+
+def test_a_worker_whose_clock_is_ahead_takes_beats_messages() -> None:
+    (entry,) = make_celery(Storage.read()).conf.beat_schedule.values()
+    assert entry["options"]["expires"] >= CLOCK_TOLERANCE.total_seconds()
