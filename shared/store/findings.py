@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from shared.database import Database, insert_unless_there
 from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
 from shared.moment import now
-from shared.store.work import Claim, complete, new_work
+from shared.store.work import Claim, complete, hold, new_work
 from shared.tables import AlertRow, AttemptRow, CoverageRow, FactRow, IncidentRow
 
 
@@ -114,8 +114,9 @@ def attempt_state(database: Database, incident_id: str, number: int) -> AttemptS
 
 
 def begin(database: Database, claim: Claim) -> None:
-    """Marks the attempt as under way."""
+    """Marks the attempt as under way. Raises Fenced: whoever took the work over may have ended the attempt."""
     with database.writing() as session:
+        hold(session, claim)
         session.execute(_attempt(claim).where(AttemptRow.started_at.is_(None)).values(started_at=now()))
         _show(session, claim, status=Status.GATHERING)
 

@@ -125,6 +125,15 @@ def complete(session: Session, claim: Claim, error: str | None = None) -> None:
         raise Fenced(claim.work_id)
 
 
+def hold(session: Session, claim: Claim) -> None:
+    """Keeps the claim in force until the end of the transaction. Raises Fenced when the lease was lost."""
+    held = select(WorkRow.id).where(
+        WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner
+    )
+    if session.scalar(held.with_for_update()) is None:
+        raise Fenced(claim.work_id)
+
+
 def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
     """Gives the work up, to be taken up again after `delay`. `counts` is False when nothing was wrong with the work
     itself (a stop in the middle), so that the try is not held against it.
