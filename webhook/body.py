@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -20,7 +21,9 @@ MAX_KEY: Final = 4_096
 """Characters of an object's key."""
 
 MAX_STRING: Final = 256 * 1024
-"""Characters of a string. A longer one is cut and ends in an ellipsis: no alert is lost for a long log excerpt."""
+"""Characters of a string. A longer one is cut, for no alert is to be lost for a long log excerpt, and ends in an
+ellipsis and a hash of the whole: it may be an identity, and two must not become one.
+"""
 
 
 class BodyRejected(Exception):
@@ -127,7 +130,7 @@ def _check_outline(raw: bytes) -> None:
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", _cut(value, MAX_STRING))
+        return _UNSTORABLE.sub("\ufffd", _cut_apart(value))
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
@@ -157,6 +160,13 @@ def _float(digits: str) -> float | str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _not_json(f"{name} is no JSON number; send null or a string instead")
+
+
+def _cut_apart(value: str) -> str:
+    if len(value) <= MAX_STRING:
+        return value
+    mark = f"… (sha256 {hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:16]})"
+    return value[: MAX_STRING - len(mark)] + mark
 
 
 def _cut(value: str, limit: int) -> str:

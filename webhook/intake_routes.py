@@ -87,7 +87,7 @@ def webhook(sender: str) -> Response:
     taken = intake.accept(here.database, delivery, here.quiet)
     here.queue.publish(taken.work)
     _note(delivery, taken)
-    return accepted(taken, delivery.ignored)
+    return accepted(taken, delivery.ignored or (None if taken.incidents else "resolved, and never seen firing"))
 
 
 @routes.post("/analyze")

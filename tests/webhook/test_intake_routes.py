@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, select
 from werkzeug.test import TestResponse
 
 from shared.database import Database
@@ -176,6 +176,27 @@ def test_an_alert_that_cannot_be_stored_is_not_accepted(tmp_path: Path) -> None:
             assert "incidents" not in answer.get_json()["detail"]
         database.close()
     assert notes.published == []
+
+
+def test_a_full_disk_refuses_whole_alerts_and_then_goes_on(sqlite: Database) -> None:
+    """PostgreSQL's: tests/end_to_end/test_outages.py."""
+    pages: int | None = None
+
+    @event.listens_for(sqlite.engine, "begin")
+    def bound(connection: Connection) -> None:
+        used = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        # https://www.sqlite.org/pragma.html#pragma_max_page_count: beyond it, SQLITE_FULL as on a full disk.
+        connection.exec_driver_sql(f"PRAGMA max_page_count={used if pages is None else pages}")
+
+    client = receiver_on(sqlite).test_client()
+    alerts = [{**ALERT, "alertTitle": f"Full {number}", "errors": "x" * 20_000} for number in range(5)]
+    answers = [client.post("/webhook/alert", json=alert) for alert in alerts]
+    assert [answer.status_code for answer in answers] == [503] * 5
+    assert answers[0].content_type == "application/problem+json"
+    assert count(sqlite) == 0
+    pages = 1_000_000
+    assert [client.post("/webhook/alert", json=alert).status_code for alert in alerts] == [202] * 5
+    assert count(sqlite) == 5
 
 
 def test_a_failure_inside_shows_nothing_of_it(sqlite: Database) -> None:
