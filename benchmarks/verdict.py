@@ -174,8 +174,8 @@ def duplicate_pushes(pushes: Sequence[Push]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long faults hold incidents up, in seconds: for every fault and every incident that was open when it was over,
-    the time from the fault's end to the incident's.
+    """How long faults hold incidents up, in seconds: for every fault and every attempt that was open when it was over,
+    the time from the fault's end to the attempt's.
     """
 
     median: float
@@ -184,18 +184,18 @@ class Recovery:
 
 
 def recovery(database: Database, ends_of_faults: Sequence[datetime]) -> Recovery:
-    """Over all faults that were over at the given moments. Incidents that never ended do not count here: they are
-    lost.
+    """Over all faults that were over at the given moments. Attempts that never ended do not count here: their incidents
+    are lost.
     """
     with database.reading() as session:
         spans = session.execute(
-            select(IncidentRow.received_at, IncidentRow.finished_at).where(IncidentRow.finished_at.is_not(None))
+            select(AttemptRow.created_at, AttemptRow.finished_at).where(AttemptRow.finished_at.is_not(None))
         ).all()
     took = sorted(
         (finished - end).total_seconds()
         for end in ends_of_faults
-        for received, finished in spans
-        if finished is not None and received <= end <= finished
+        for created, finished in spans
+        if finished is not None and created <= end <= finished
     )
     if not took:
         return Recovery(0.0, 0.0, 0.0)

@@ -165,10 +165,13 @@ def test_recovery_is_measured_from_the_end_of_a_fault(stored: Database) -> None:
     _accepted(stored, FIRST, SECOND)
     base = now()
     with stored.writing() as session:
-        session.execute(update(IncidentRow).values(received_at=base, finished_at=base + timedelta(seconds=30)))
+        session.execute(update(AttemptRow).values(created_at=base, finished_at=base + timedelta(seconds=30)))
     assert recovery(stored, [base + timedelta(seconds=10)]).median == pytest.approx(20)
     assert recovery(stored, [base + timedelta(seconds=10)]).longest == pytest.approx(20)
     assert recovery(stored, [base + timedelta(seconds=40)]).longest == 0, "nothing was open then"
+    with stored.writing() as session:
+        session.execute(update(IncidentRow).values(received_at=base, finished_at=base + timedelta(hours=1)))
+    assert recovery(stored, [base + timedelta(seconds=40)]).longest == 0, "cancelled, and fired again much later"
 
 
 def _accepted(database: Database, *alerts: PlannedAlert, sender: str = "alertmanager") -> dict[int, set[str]]:
