@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
@@ -20,6 +27,8 @@ from shared.moment import now
 from shared.store import admission, findings, intake, work
 from shared.store.findings import Conclusion
 from shared.tables import AlertRow, AttemptRow, Base, IncidentRow
+from tests.installation import REPOSITORY
+from tests.whydown.processes_seen import eventually, mentioning
 
 FIRST = PlannedAlert(0, "service-000", "group-0", "high", called_back=False)
 SECOND = PlannedAlert(1, "service-001", "group-1", "high", called_back=False)
@@ -172,6 +181,56 @@ def test_recovery_is_measured_from_the_end_of_a_fault(stored: Database) -> None:
     with stored.writing() as session:
         session.execute(update(IncidentRow).values(received_at=base, finished_at=base + timedelta(hours=1)))
     assert recovery(stored, [base + timedelta(seconds=40)]).longest == 0, "cancelled, and fired again much later"
+
+
+@dataclass
+class Run:
+    """A real run of the command, and the folder that it may use."""
+
+    folder: str
+    process: subprocess.Popen[str]
+
+    @classmethod
+    def started(cls, folder: str, *options: str) -> Run:
+        # The folder is told by TMPDIR, and so by the environment of every process that the run starts.
+        Path(folder).mkdir()
+        command = [sys.executable, "-m", "benchmarks.chaos", "--quick", "--json", "--seed", "1", *options]
+        pipe = subprocess.PIPE
+        environment = {**os.environ, "TMPDIR": folder}
+        return cls(
+            folder, subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=pipe, stderr=pipe, text=True)
+        )
+
+    def outcome(self) -> tuple[int, dict[str, Any]]:
+        """Its exit status, and the JSON that it printed last; nothing else may be left of it."""
+        printed, said = self.process.communicate(timeout=300)
+        lines = printed.splitlines()
+        assert lines, said
+        left = [path.name for path in Path(self.folder).iterdir() if not path.is_file()]
+        assert left == [], "the package that starts PostgreSQL leaves an empty file"
+        assert eventually(lambda: mentioning(self.folder) == [])
+        found: dict[str, Any] = json.loads(lines[-1])
+        return self.process.returncode, found
+
+
+def test_a_short_run_loses_nothing_and_shows_losses_where_nobody_sweeps() -> None:
+    """Both at once: they mostly wait."""
+    with tempfile.TemporaryDirectory(prefix="wd") as folder:
+        whole = Run.started(f"{folder}/whole")
+        stranded = Run.started(f"{folder}/stranded", "--no-reconciler")
+        try:
+            status, outcome = stranded.outcome()
+            assert (status, outcome["lost"] > 0) == (1, True), outcome
+            assert outcome["duplicateDiagnoses"] == 0
+            status, outcome = whole.outcome()
+        finally:
+            for run in (whole, stranded):
+                run.process.terminate()  # it ends its children
+                run.process.communicate()
+    wrong = ("lost", "duplicateDiagnoses", "wronglyMerged", "duplicatePushes", "unexpectedExits")
+    assert [outcome[name] for name in wrong] == [0] * len(wrong), outcome
+    assert outcome["accepted"] == outcome["sent"] == outcome["diagnosed"] + outcome["cancelled"]
+    assert status == 0
 
 
 def _accepted(database: Database, *alerts: PlannedAlert, sender: str = "alertmanager") -> dict[int, set[str]]:
