@@ -65,7 +65,7 @@ class AlertRow(Base):
     """One firing of one alert, however often it was delivered."""
 
     __tablename__ = "alerts"
-    __table_args__ = (Index("ix_alerts_incident", "incident_id"),)
+    __table_args__ = (Index("ix_alerts_incident", "incident_id"), Index("ix_alerts_fingerprint", "fingerprint"))
 
     identity: Mapped[str] = mapped_column(String(64), primary_key=True)
     """Hash of sender, fingerprint and start: a second delivery of the same firing finds this row."""

@@ -13,13 +13,17 @@ from sqlalchemy.orm import Session
 
 from shared.alert import Severity
 from shared.database import Database
-from shared.incident import QueuePlace
+from shared.incident import QueuePlace, Status
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
 from shared.tables import AttemptRow, IncidentRow, WorkRow
 
 _LOCK: Final = 0x77687964
 """The advisory lock of admission on PostgreSQL: any constant of our own."""
+
+# Whose work waits is queued, and what is under way is unfinished: said once more, it spares the database a look at all
+# the incidents there ever were.
+_UNFINISHED: Final = tuple(status for status in Status if not status.finished)
 
 _LATELY: Final = 50
 """Finished attempts that an estimate is made from."""
@@ -63,7 +67,7 @@ def place_of(session: Session, row: IncidentRow) -> QueuePlace | None:
         select(func.count())
         .select_from(WorkRow)
         .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
-        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
+        .where(*_waiting())
         .where(or_(rank < own, and_(rank == own, WorkRow.created_at < mine[0])))
     )
     position = 1 + (session.scalar(before) or 0)
@@ -75,12 +79,16 @@ def _under_way() -> tuple[ColumnElement[bool], ...]:
     return AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None)
 
 
+def _waiting() -> tuple[ColumnElement[bool], ...]:
+    return WorkRow.kind == "investigate", WorkRow.state == "waiting", IncidentRow.status == Status.QUEUED
+
+
 def _in_turn() -> Select[str, str, int]:
     """Waiting work in the order in which it is admitted."""
     busy = (
         select(IncidentRow.service, func.count().label("busy"))
         .join(AttemptRow, (AttemptRow.incident_id == IncidentRow.id) & (AttemptRow.number == IncidentRow.attempt))
-        .where(*_under_way())
+        .where(*_under_way(), IncidentRow.status.in_(_UNFINISHED))
         .group_by(IncidentRow.service)
         .subquery()
     )
@@ -90,7 +98,7 @@ def _in_turn() -> Select[str, str, int]:
         select(WorkRow.id, WorkRow.incident_id, WorkRow.attempt)
         .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
         .outerjoin(busy, busy.c.service == IncidentRow.service)
-        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
+        .where(*_waiting())
         .order_by(rank, turn + func.coalesce(busy.c.busy, 0), WorkRow.created_at, WorkRow.id)
     )
 

@@ -1,0 +1,159 @@
+"""The queries of the hot path, as they are really sent, on a PostgreSQL that has seen a year of incidents: none reads a
+whole table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import event, text
+
+from shared.alert import Alert, AlertGroup, Delivery
+from shared.database import Database
+from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy
+from shared.moment import now
+from shared.store import admission, findings, intake, reading, work
+from shared.store.findings import Conclusion, Resolution
+from shared.store.reading import Filters
+from shared.store.work import Claim
+from shared.tables import Base
+
+INCIDENTS: Final = 100_000
+WAITING: Final = 2_000
+QUIET: Final = timedelta(hours=1)
+
+_INCIDENT = """
+INSERT INTO incidents (id, open_key, status, revision, service, title, severity, sender, started_at, received_at,
+    last_seen_at, finished_at, fire_count, truncated_alerts, labels, annotations, links, closest, attempt)
+SELECT 'i' || n, CASE WHEN n % 20 = 0 THEN 'key' || n END, CASE WHEN n > :open THEN 'queued' ELSE 'done' END, 1,
+    'service-' || n % 200, 'Error rate', (ARRAY['critical', 'high', 'warning', 'info'])[1 + n % 4], 'alertmanager',
+    at, at, at, CASE WHEN n > :open THEN NULL ELSE at END, 1, 0, '{}', '{}', '[]', '[]', 1
+FROM (SELECT n, now() - (:all - n) * interval '5 minutes' AS at FROM generate_series(1, :all) n) of_a_year
+"""
+_ALERT = """
+INSERT INTO alerts (identity, incident_id, fingerprint, firing, title, severity, received_at, last_received_at,
+    deliveries, labels, annotations)
+SELECT 'a' || n, 'i' || n, 'f' || n, n > :open, 'Error rate', 'high', now(), now(), 1, '{}', '{}'
+FROM generate_series(1, :all) n
+"""
+_ATTEMPT = """
+INSERT INTO attempts (incident_id, number, created_at, admitted_at, started_at, brief_at, finished_at, outcome,
+    fact_count, pending_sources, input_tokens, output_tokens, cached_tokens, calls)
+SELECT id, 1, received_at, finished_at, finished_at, finished_at, finished_at,
+    CASE WHEN finished_at IS NOT NULL THEN 'done' END, 0, 0, 0, 0, 0, 1
+FROM incidents
+"""
+_WORK = """
+INSERT INTO work (id, incident_id, attempt, kind, subject, state, due_at, tries, created_at, finished_at)
+SELECT id || '.1.investigate', id, 1, 'investigate', '', CASE WHEN finished_at IS NULL THEN 'waiting' ELSE 'done' END,
+    received_at, 1, received_at, finished_at
+FROM incidents
+"""
+
+
+FILLED: Final = ("incidents", "alerts", "attempts", "work")
+
+
+@dataclass
+class Recorded:
+    """The statements that a database was sent, each with its parameters."""
+
+    database: Database
+    sent: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        event.listen(self.database.engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+            self.sent[statement] = parameters
+
+    def whole_tables(self) -> Iterator[tuple[str, str]]:
+        """Tables that a statement would read from one end to the other, with the statement."""
+        event.remove(self.database.engine, "before_cursor_execute", self._note)
+        with self.database.engine.connect() as connection:
+            for statement, parameters in self.sent.items():
+                explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+                plan = explained if isinstance(explained, list) else json.loads(explained)
+                for node in _nodes(plan[0]["Plan"]):
+                    if node["Node Type"] == "Seq Scan":
+                        yield node["Relation Name"], statement
+
+
+@pytest.fixture(scope="module")
+def seasoned(postgres_server: str) -> Iterator[Database]:
+    """A PostgreSQL with a year of incidents, of which some wait."""
+    url = postgres_server.format(name="postgres")
+    admin = Database(url)
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE seasoned"))
+    database = Database(postgres_server.format(name="seasoned"))
+    Base.metadata.create_all(database.engine)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET session_replication_role = replica"))  # foreign keys hold as it is
+        for fill in (_INCIDENT, _ALERT, _ATTEMPT, _WORK):
+            connection.execute(text(fill), {"all": INCIDENTS, "open": INCIDENTS - WAITING} if ":all" in fill else {})
+        connection.execute(text("ANALYZE"))
+    yield database
+    database.close()
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE seasoned WITH (FORCE)"))
+    admin.close()
+
+
+def test_no_query_of_the_hot_path_reads_a_whole_table(seasoned: Database) -> None:
+    recorded = Recorded(seasoned)
+    taken = intake.accept(seasoned, _delivery(), QUIET)
+    intake.accept(seasoned, _delivery(), QUIET)
+    intake.accept(seasoned, _delivery(firing=False, key="elsewhere"), QUIET)
+    intake.investigate_again(seasoned, "i1")
+    waiting = taken.incidents[0].id
+    reading.incident(seasoned, waiting)
+    reading.revision(seasoned, waiting)
+    reading.page(seasoned, Filters())
+    reading.page(seasoned, Filters(service="service-7"))
+    _done(seasoned, admission.admit(seasoned, 64)[0])
+    findings.without_brief(seasoned, now())
+    work.sweep(seasoned)
+    assert [read for read in recorded.whole_tables() if read[0] in FILLED] == []
+
+
+def _done(database: Database, work_id: str) -> None:
+    """One attempt, from its claim to its end."""
+    claim = _claimed(database, work_id)
+    findings.begin(database, claim)
+    findings.reported(database, claim.incident_id)
+    opened = findings.resolve(database, claim, Resolution({}, "service-1", None, sources=("logs.loki",)))
+    claim = _claimed(database, opened[0])
+    work.renew(database, [claim])
+    line = Coverage(source="logs.loki", status=CoverageStatus.EMPTY)
+    opened = findings.gathered(database, claim, (), line)
+    claim = _claimed(database, opened[0])
+    findings.attempt_state(database, claim.incident_id, claim.attempt)
+    diagnosis = Diagnosis(
+        probable_cause=ProbableCause(statement="It broke.", confidence=0.5), produced_by=ProducedBy(stage="model")
+    )
+    findings.conclude(database, claim, Conclusion(diagnosis, "It broke."))
+
+
+def _claimed(database: Database, work_id: str) -> Claim:
+    claim = work.claim(database, work_id)
+    assert claim is not None
+    return claim
+
+
+def _delivery(*, firing: bool = True, key: str = "group") -> Delivery:
+    started = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
+    alert = Alert("new", firing, "Error rate", "service-1", starts_at=started, ends_at=None if firing else now())
+    return Delivery("alertmanager", (AlertGroup(key, "service-1", "Error rate", (alert,)),))
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
