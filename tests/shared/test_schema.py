@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import JSON, Boolean, DateTime, Float, Integer, MetaData, Table, inspect, select, text, update
 
 from shared import schema
 from shared.database import Database
@@ -47,6 +52,49 @@ def test_a_later_schema_is_fine_for_an_older_version(empty: Database) -> None:
     with empty.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     schema.check(empty)
+
+
+REVISIONS = [step.revision for step in ScriptDirectory.from_config(schema._config()).walk_revisions()][::-1]
+
+
+@pytest.mark.parametrize(("before", "after"), list(pairwise(REVISIONS)))
+def test_every_step_keeps_what_is_there_and_serves_the_version_before(empty: Database, before: str, after: str) -> None:
+    """What the version before writes, reads and changes, column by column, works on after the step."""
+    _to(empty, before)
+    earlier = MetaData()
+    earlier.reflect(empty.engine)
+    tables = [table for table in earlier.sorted_tables if table.name != "alembic_version"]
+    _write(empty, tables, "before")
+    _to(empty, after)
+    _write(empty, tables, "since")
+    with empty.writing() as session:
+        for table in tables:
+            assert len(session.execute(select(table)).all()) == 2, table.name
+            last = table.columns.values()[-1]
+            changed = session.execute(update(table).values({last.name: last}).returning(*table.primary_key))
+            assert len(changed.all()) == 2, table.name
+
+
+def _to(database: Database, revision: str) -> None:
+    schema._run(database, lambda config: command.upgrade(config, revision))
+
+
+def _write(database: Database, tables: list[Table], mark: str) -> None:
+    """One row in each table. All their texts are `mark`, so that they refer to each other."""
+    values: dict[type, Any] = {
+        Boolean: True,
+        Integer: 1,
+        Float: 1.0,
+        JSON: {},
+        DateTime: datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    with database.writing() as session:
+        for table in tables:
+            kinds = {
+                column.name: next((value for kind, value in values.items() if isinstance(column.type, kind)), mark)
+                for column in table.columns
+            }
+            session.execute(table.insert().values(kinds))
 
 
 def test_an_unreachable_database_is_said_without_its_password() -> None:
