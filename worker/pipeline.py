@@ -76,8 +76,8 @@ def gather(parts: Parts, claim: Claim) -> tuple[str, ...]:
     return findings.gathered(parts.database, claim, facts, line)
 
 
-def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
-    """The brief of all facts, then the model's diagnosis, or the brief in its place."""
+def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
+    """The case: everything that was gathered, with the brief of it, which is stored; and whom it is about."""
     told = findings.reported(parts.database, claim.incident_id)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
@@ -96,6 +96,12 @@ def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
         coverage=state.coverage,
         brief=made,
     )
+    return case, whom
+
+
+def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    """The brief of all facts, then the model's diagnosis, or the brief in its place."""
+    case, whom = assemble(parts, claim)
     conclusion = conclude(parts.provider, parts.model_seconds, case, whom)
     shown = reading.incident(parts.database, claim.incident_id)
     callback = findings.callback_url(parts.database, claim.incident_id)

@@ -30,6 +30,10 @@ _KEYED: Final = re.compile(r"([\w.-]+)[\"']?\s*[:=]\s*(\d[\w.]*)")
 _OPERATORS: Final = re.compile(r"[<>!=]=?|&&|\|\||\b(?:and|or|not)\b|[+\-*/%](?!=)")
 
 
+SURELY: Final = 0.85
+"""So much alike that no later line is looked at: hunks keep their order."""
+
+
 def pairs(removed: Sequence[str], added: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Lines that were taken away with what stands in their place, by how much alike they are."""
     free = [(masked(new), new) for new in added]
@@ -37,17 +41,29 @@ def pairs(removed: Sequence[str], added: Sequence[str]) -> Iterator[tuple[str, s
         if (masked(old), old) in free[:NEAR]:
             free.remove((masked(old), old))
             continue
-        alike = [(_alike(old, form, new), -place) for place, (form, new) in enumerate(free[:NEAR])]
-        if alike and max(alike)[0] >= SIMILAR:
-            yield old, free.pop(-max(alike)[1])[1]
+        likeness = SequenceMatcher(None, "", masked(old), autojunk=False)
+        best, where = 0.0, 0
+        for place, (form, new) in enumerate(free[:NEAR]):
+            alike = _alike(old, new, form, likeness)
+            if alike > best:
+                best, where = alike, place
+            if best >= SURELY:
+                break
+        if best >= SIMILAR:
+            yield old, free.pop(where)[1]
 
 
-def _alike(old: str, form: str, new: str) -> float:
-    """0 to 1. A setting of the same name is the same setting, whatever it holds."""
+def _alike(old: str, new: str, form: str, likeness: SequenceMatcher[str]) -> float:
+    """0 to 1. A setting of the same name is the same setting, whatever it holds. `form` is the new line without its
+    numbers; `likeness` holds the old one.
+    """
     was, now = SETTING.match(old), SETTING.match(new)
     if (was and now and was[1] == now[1]) or (old.startswith("FROM ") and new.startswith("FROM ")):
         return 1.0
-    return SequenceMatcher(None, masked(old), form, autojunk=False).ratio()
+    likeness.set_seq1(form)
+    # What is quick to tell first: most lines are not alike at all.
+    quick = likeness.real_quick_ratio() >= SIMILAR and likeness.quick_ratio() >= SIMILAR
+    return likeness.ratio() if quick else 0.0
 
 
 def of_pair(old: str, new: str, path: str) -> Iterator[Edit]:
