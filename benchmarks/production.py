@@ -1,4 +1,4 @@
-"""The production shape as child processes: PostgreSQL, a Redis that keeps nothing on disk, receivers, workers, beat.
+"""The production shape as child processes: a database, a Redis that keeps nothing on disk, receivers, workers, beat.
 
 What ends, however it ends, is started again after a pause, as systemd or Kubernetes would.
 """
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import requests
 from redis import Redis, RedisError
@@ -30,6 +30,8 @@ PAUSE_SECONDS: Final = 1.0
 """Before a process is started again that ended by itself."""
 WORKER_THREADS: Final = 16
 _TICK: Final = 0.1
+
+Engine = Literal["postgresql", "sqlite"]
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Production:
     settings: Mapping[str, str]
     reconciler: bool = True
     """Whether beat runs, and so whether anybody sweeps."""
+    engine: Engine = "postgresql"
     unexpected: list[str] = field(default_factory=list)
     """What ended although nobody had killed it."""
 
@@ -89,8 +92,7 @@ class Production:
     @property
     def database_url(self) -> str:
         """For SQLAlchemy."""
-        assert self._postgres is not None, "it is started"
-        return self._postgres.url()
+        return self._postgres.url() if self._postgres else f"sqlite:///{self.folder / 'whydown.db'}"
 
     def kill(self, name: str, seconds: float) -> None:
         """SIGKILL to a part and whatever it started; it is started again after so many seconds."""
@@ -127,7 +129,8 @@ class Production:
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
 
     def _start(self) -> None:
-        self._postgres = PostgresServer(self.folder / "postgres")
+        if self.engine == "postgresql":
+            self._postgres = PostgresServer(self.folder / "postgres")
         self._environment = {
             **{n: v for n, v in os.environ.items() if not n.startswith(("WHYDOWN_", "OPENAI_", "GITHUB_", "LOKI_"))},
             "PYTHONPATH": str(REPOSITORY),

@@ -93,11 +93,23 @@ def publish(work_ids: Sequence[str]) -> None:
     """
     try:
         with celery_app.producer_or_acquire() as producer:
-            for work_id in work_ids:
-                # The task's id is the work's: an operator finds it in Flower by the incident's id.
-                celery_app.send_task(TASKS[kind_of(work_id)], args=[work_id], task_id=work_id, producer=producer)
+            for task_id, together in messages(work_ids).items():
+                # The task's id begins with the incident's: an operator finds it so in Flower.
+                celery_app.send_task(TASKS[kind_of(task_id)], args=together, task_id=task_id, producer=producer)
     except (OperationalError, RedisError, OSError) as failure:
         _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
+
+
+def messages(work_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The messages that tell of some work, by their task id: one for each, but one for all sources of an attempt.
+
+    Why: docs/decisions/0012-one-message-for-the-sources.md.
+    """
+    found: dict[str, list[str]] = {}
+    for work_id in work_ids:
+        incident, attempt, kind, *_ = work_id.split(".", 3)
+        found.setdefault(f"{incident}.{attempt}.{kind}" if kind == "gather" else work_id, []).append(work_id)
+    return found
 
 
 class Publisher:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -63,14 +64,31 @@ def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
     return findings.resolve(parts.database, claim, resolution)
 
 
-def gather(parts: Parts, claim: Claim) -> tuple[str, ...]:
+class Question:
+    """What the sources of one attempt are asked: put together once, by whichever of their threads comes first."""
+
+    def __init__(self, parts: Parts, claim: Claim) -> None:
+        """Of the attempt of `claim`; nothing is read yet."""
+        self._parts = parts
+        self._claim = claim
+        self._lock = Lock()
+        self._inquiry: Inquiry | None = None
+
+    def inquiry(self) -> Inquiry:
+        """The question. Raises what the database raises."""
+        with self._lock:
+            self._inquiry = self._inquiry or _inquiry(self._parts, self._claim)
+            return self._inquiry
+
+
+def gather(parts: Parts, claim: Claim, question: Question | None = None) -> tuple[str, ...]:
     """One source. Its failure is a coverage line; the last source in opens the diagnosis."""
     source = parts.sources.get(claim.subject)
     if source is None:
         detail = "not configured on the worker that was asked"
         line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
         return findings.gathered(parts.database, claim, (), line)
-    inquiry = _inquiry(parts, claim)
+    inquiry = (question or Question(parts, claim)).inquiry()
     seconds = parts.settings.source_timeout_seconds
     facts, line = gathering.ask(claim.subject, source, inquiry, seconds, parts.redactor)
     return findings.gathered(parts.database, claim, facts, line)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -19,9 +21,9 @@ from shared.task_queue import RECONCILE, TASKS, celery_app, publish
 from worker import isolation, pipeline
 from worker.hands import Hands
 from worker.notifiers import PushFailure
-from worker.parts import Parts, parts
+from worker.parts import parts
 
-Stage = Callable[[Parts, Claim], tuple[str, ...]]
+Stage = Callable[..., tuple[str, ...]]
 
 STAGES: Final[dict[str, Stage]] = {
     "investigate": pipeline.investigate,
@@ -69,9 +71,17 @@ def investigate(work_id: str) -> None:
 
 
 @celery_app.task(name=TASKS["gather"])
-def gather(work_id: str) -> None:
-    """Asks one source."""
-    _do(work_id, parts().settings.source_timeout_seconds + GRACE_SECONDS, others_wait=True)
+def gather(*work_ids: str) -> None:
+    """Asks the sources of one attempt, all at once."""
+    seconds = parts().settings.source_timeout_seconds + GRACE_SECONDS
+    claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds))
+    if not claims:
+        return
+    question = pipeline.Question(parts(), claims[0])
+    with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
+        done = [pool.submit(_finish, claim, seconds, partial(_carry_out, question=question)) for claim in claims]
+    for each in done:
+        each.result()
 
 
 @celery_app.task(name=TASKS["diagnose"])
@@ -100,18 +110,20 @@ def reconcile() -> None:
     publish(more)
 
 
-def _do(work_id: str, seconds: float, others_wait: bool = False) -> None:
-    """Claims the work, does it, and publishes what may begin then. Nothing to claim: somebody else did it."""
-    database = parts().database
-    claim = work.claim(database, work_id, timedelta(seconds=seconds) if others_wait else None)
-    if claim is None:
-        return
+def _do(work_id: str, seconds: float) -> None:
+    """Claims the work and does it. Nothing to claim: somebody else did it."""
+    if claim := work.claim(parts().database, work_id):
+        _finish(claim, seconds, _carry_out)
+
+
+def _finish(claim: Claim, seconds: float, carry_out: Callable[[Claim], tuple[str, ...]]) -> None:
+    """Does what was claimed, and publishes what may begin then. Raises StageFailure."""
     with (
-        structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=work_id),
+        structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=claim.work_id),
         _hands.holding(claim, seconds),
     ):
         try:
-            opened = _alone(claim, seconds) if claim.lapses >= SUSPECT else _carry_out(claim)
+            opened = _alone(claim, seconds) if claim.lapses >= SUSPECT else carry_out(claim)
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
             return
@@ -119,7 +131,7 @@ def _do(work_id: str, seconds: float, others_wait: bool = False) -> None:
             _push_again(claim, failure)
             return
         except isolation.NoRoom:
-            _hands.owe(lambda: work.hand_back(database, claim, AGAIN, None, counts=False))
+            _hands.owe(lambda: work.hand_back(parts().database, claim, AGAIN, None, counts=False))
             return
         except StageFailure as failure:
             _fail(claim, failure)
@@ -129,10 +141,10 @@ def _do(work_id: str, seconds: float, others_wait: bool = False) -> None:
         _admit()  # the attempt is over and has made room
 
 
-def _carry_out(claim: Claim) -> tuple[str, ...]:
-    """Does the work here. Raises Fenced, PushFailure or StageFailure."""
+def _carry_out(claim: Claim, **known: Any) -> tuple[str, ...]:
+    """Does the work here; `known` is what its stage need not look up. Raises Fenced, PushFailure or StageFailure."""
     try:
-        return STAGES[claim.kind](parts(), claim)
+        return STAGES[claim.kind](parts(), claim, **known)
     except (Fenced, PushFailure):
         raise
     except Exception as failure:  # noqa: BLE001  whatever it was, it is raised again

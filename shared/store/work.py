@@ -93,12 +93,17 @@ def claim(database: Database, work_id: str, within: timedelta | None = None) -> 
 
     `within` is the time after which others stop waiting for the result.
     """
+    return next(iter(claim_all(database, [work_id], within)), None)
+
+
+def claim_all(database: Database, work_ids: Sequence[str], within: timedelta | None = None) -> list[Claim]:
+    """The claims on those of some pieces of work that can be had, in one transaction; `within` as for `claim`."""
     moment = now()
     owner = secrets.token_hex(8)
     lapsed = and_(WorkRow.state == "running", _due(moment))
     take = (
         update(WorkRow)
-        .where(WorkRow.id == work_id, or_(WorkRow.state == "pending", lapsed))
+        .where(WorkRow.id.in_(work_ids), or_(WorkRow.state == "pending", lapsed))
         .values(
             state="running",
             owner=owner,
@@ -107,11 +112,22 @@ def claim(database: Database, work_id: str, within: timedelta | None = None) -> 
             tries=WorkRow.tries + case((lapsed, 0), else_=1),
             lapses=WorkRow.lapses + case((lapsed, 1), else_=0),
         )
-        .returning(WorkRow.incident_id, WorkRow.attempt, WorkRow.kind, WorkRow.subject, WorkRow.tries, WorkRow.lapses)
+        .returning(
+            WorkRow.id,
+            WorkRow.incident_id,
+            WorkRow.attempt,
+            WorkRow.kind,
+            WorkRow.subject,
+            WorkRow.tries,
+            WorkRow.lapses,
+        )
     )
     with database.writing() as session:
-        row = session.execute(take).one_or_none()
-    return None if row is None else Claim(work_id, row[0], row[1], row[2], row[3], owner, row[4], row[5])
+        taken = session.execute(take).all()
+    return [
+        Claim(work_id, incident_id, attempt, kind, subject, owner, tries, lapses)
+        for work_id, incident_id, attempt, kind, subject, tries, lapses in taken
+    ]
 
 
 def complete(session: Session, claim: Claim, error: str | None = None) -> None:

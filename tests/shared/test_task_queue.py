@@ -13,7 +13,7 @@ from celery.beat import Scheduler
 from shared import task_queue
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.settings import Storage
-from shared.task_queue import RECONCILE_SECONDS, Publisher, kind_of, make_celery
+from shared.task_queue import RECONCILE_SECONDS, Publisher, kind_of, make_celery, messages
 
 
 def test_a_broker_that_hangs_holds_nobody_up_and_nothing_is_dropped() -> None:
@@ -52,6 +52,15 @@ def test_more_than_it_can_hold_is_left_to_the_reconciler() -> None:
 
 def test_the_kind_of_work_stands_in_its_id() -> None:
     assert kind_of("abc.1.gather.logs.loki") == "gather"
+
+
+def test_the_sources_of_an_attempt_share_a_message() -> None:
+    told = ["abc.1.gather.logs.loki", "abc.1.diagnose", "xyz.2.gather.logs.loki", "abc.1.gather.changes.git"]
+    assert messages(told) == {
+        "abc.1.gather": ["abc.1.gather.logs.loki", "abc.1.gather.changes.git"],
+        "abc.1.diagnose": ["abc.1.diagnose"],
+        "xyz.2.gather": ["xyz.2.gather.logs.loki"],
+    }
 
 
 def test_beat_goes_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:

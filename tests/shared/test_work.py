@@ -32,6 +32,21 @@ def test_one_of_many_claims_wins(database: Database, opened: str) -> None:
     assert len([claim for claim in claims if claim]) == 1
 
 
+def test_the_sources_of_an_attempt_are_claimed_together_and_each_by_one_only(database: Database, opened: str) -> None:
+    first = _claimed(database, opened)
+    resolution = findings.Resolution(scope={}, service="checkout", entity_ref=None, sources=("a", "b", "c"))
+    gathers = findings.resolve(database, first, resolution)
+    held = work.claim(database, gathers[1])
+    assert held is not None
+    taken = work.claim_all(database, [*gathers, "no.1.such"], timedelta(seconds=10))
+    assert sorted(claim.subject for claim in taken) == ["a", "c"]
+    assert work.claim_all(database, gathers) == []
+    for claim in taken:
+        assert findings.gathered(database, claim, (), Coverage(source=claim.subject, status=CoverageStatus.EMPTY)) == ()
+    last = findings.gathered(database, held, (), Coverage(source="b", status=CoverageStatus.EMPTY))
+    assert last == (f"{first.incident_id}.1.diagnose",)
+
+
 def test_a_lost_lease_is_taken_over_and_the_late_owner_is_fenced(database: Database, opened: str) -> None:
     late = _claimed(database, opened)
     _overdue(database)
