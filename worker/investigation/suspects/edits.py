@@ -47,6 +47,13 @@ def _inert(path: str) -> bool:
 def _of_hunk(hunk: Hunk) -> Iterator[Edit]:
     removed, added = _meaningful(hunk.removed), _meaningful(hunk.added)
     if _same(hunk.removed, hunk.added):
+        steps = [line for line in hunk.removed if weights.STEP.search(line)]
+        if len(steps) > 1 and _bare(hunk.removed) != _bare(hunk.added):
+            breaks = frozenset(("lock", "duplicate", "wrong", "missing"))
+            yield Edit(
+                f"takes its steps in another order: {short(steps[0])}", weights.OTHER_VALUE, breaks, path=hunk.path
+            )
+            return
         yield Edit("only formatting, order or comments", weights.INERT, path=hunk.path)
         return
     if not removed and not added:
@@ -56,7 +63,7 @@ def _of_hunk(hunk: Hunk) -> Iterator[Edit]:
         yield from _versions(removed, added, hunk.path)
     paired = list(pairs(removed, added))
     told = [edit for old, new in paired for edit in of_pair(old, new, hunk.path)]
-    told += [edit for old, new in paired for edit in swapped(old, new, hunk.path)]
+    told += [edit for old, new in paired for edit in swapped(old, new, hunk)]
     told += _sql(removed, added, hunk.path)
     told += guards(removed, added, hunk.path)
     told += gone(removed, added, hunk.path)
@@ -100,10 +107,11 @@ def _depth(line: str) -> int:
 
 
 def _same(removed: Sequence[str], added: Sequence[str]) -> bool:
-    def bare(lines: Sequence[str]) -> Counter[str]:
-        return Counter("".join(without_comment(line).split()).rstrip(",;") for line in lines)
+    return bool(removed) and Counter(_bare(removed)) == Counter(_bare(added))
 
-    return bool(removed) and bare(removed) == bare(added)
+
+def _bare(lines: Sequence[str]) -> list[str]:
+    return ["".join(without_comment(line).split()).rstrip(",;") for line in lines]
 
 
 # --- versions, schemas, guards, names, calls --------------------------------------------------------------------------

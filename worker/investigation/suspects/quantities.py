@@ -18,6 +18,8 @@ _BYTES: Final = {
     "b": 1.0, "k": 1e3, "kb": 1e3, "ki": 1024.0, "kib": 1024.0, "mb": 1e6, "mi": 1024.0**2, "mib": 1024.0**2,
     "g": 1e9, "gb": 1e9, "gi": 1024.0**3, "gib": 1024.0**3, "t": 1e12, "tb": 1e12, "ti": 1024.0**4, "tib": 1024.0**4,
 }  # fmt: skip
+UNITS: Final = {word + plural: size for word, size in _SECONDS.items() if len(word) > 3 for plural in ("", "s")}
+"""The units of time that are written out, in seconds, as words and as names in programs."""
 _UNIT_WORDS: Final = "|".join(sorted({*_SECONDS, *_BYTES}, key=len, reverse=True))
 
 VERSION: Final = re.compile(r"(?<![\w.])[vV]?\d+\.\d+\.\d+(?:[-+.][\w.]+)?|(?<![\w.])v\d+\.\d+\b")

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from worker.investigation.suspects import weights
+from worker.investigation.suspects.diffs import Hunk
 from worker.investigation.suspects.edit import Edit, short
-from worker.investigation.suspects.quantities import quantities
+from worker.investigation.suspects.quantities import UNITS, quantities
 from worker.investigation.suspects.values import governs
 from worker.investigation.vocabulary import pieces
 
@@ -27,17 +28,22 @@ _SPANS: Final = (60, 24, 31, 12, 7)
 _MOST_SWAPPED: Final = 2
 
 
-def swapped(old: str, new: str, path: str) -> Iterator[Edit]:
+def swapped(old: str, new: str, hunk: Hunk) -> Iterator[Edit]:
     """What stands on a line in the place of what, beyond amounts and switches."""
+    path = hunk.path
     if schedule := _schedule(old, new, path):
         yield schedule
         return
     yield from _image(old, new, path)
+    yield from _field_number(old, new, path)
+    if lost := _default(old, new, path):
+        yield lost
+        return
     yield from _shorter_list(old, new, path)
     if converted := _type(old, new, path):
         yield converted
     elif not weights.CONFIGURATION.search(path):
-        yield from _identifier(old, new, path)
+        yield from _identifier(old, new, hunk)
 
 
 def _schedule(old: str, new: str, path: str) -> Edit | None:
@@ -112,7 +118,34 @@ def _type(old: str, new: str, path: str) -> Edit | None:
     return Edit(said, weights.RENAMED, frozenset(("parse", "wrong", "crash")), frozenset(names), path=path)
 
 
-def _identifier(old: str, new: str, path: str) -> Iterator[Edit]:
+_LOOKUP: Final = re.compile(
+    r"(?:get\w*|env|fetch|lookup)\(\s*[\"']([\w.-]+)[\"']\s*(,)?|\[\s*[\"']([\w.-]+)[\"']\s*\]", re.IGNORECASE
+)
+
+
+def _default(old: str, new: str, path: str) -> Edit | None:
+    """A name that was looked up with something to fall back on, and is not any more."""
+    with_default = {name for name, default, _ in _LOOKUP.findall(old) if default}
+    without = {name or other for name, default, other in _LOOKUP.findall(new) if not default}
+    if not (gone := frozenset(with_default & without)):
+        return None
+    breaks = frozenset(("missing", "crash", "restart"))
+    return Edit(f"needs {short(', '.join(gone))}, which had a default", weights.GUARD_REMOVED, breaks, gone, path=path)
+
+
+_FIELD: Final = re.compile(r"^\s*(?:(?:repeated|optional|required)\s+)?[\w.<>, ]+\s(\w+)\s*=\s*(\d+)\b")
+
+
+def _field_number(old: str, new: str, path: str) -> Iterator[Edit]:
+    """Fields are told apart by their numbers, which must never change: https://protobuf.dev/programming-guides/proto3/#assigning."""
+    was, now = _FIELD.match(old), _FIELD.match(new)
+    if path.endswith(".proto") and was and now and was[1] == now[1] and was[2] != now[2]:
+        breaks = frozenset(("parse", "wrong", "missing"))
+        said = f"the field {now[1]} = {now[2]} was {was[1]} = {was[2]}"
+        yield Edit(said, weights.RENAMED, breaks, frozenset((was[1], now[1])), path=path)
+
+
+def _identifier(old: str, new: str, hunk: Hunk) -> Iterator[Edit]:
     before, after = _IDENTIFIER.findall(old), _IDENTIFIER.findall(new)
     if len(before) != len(after) or [each.value for each in quantities(old)] != [
         each.value for each in quantities(new)
@@ -122,10 +155,18 @@ def _identifier(old: str, new: str, path: str) -> Iterator[Edit]:
     if not other or len(other) > _MOST_SWAPPED or Counter(before) == Counter(after):
         return
     was, now = other[0]
+    if now in _IDENTIFIER.findall(" ".join(hunk.removed)) or was in _IDENTIFIER.findall(" ".join(hunk.added)):
+        return  # renamed, or moved from one line to another
+    if was.lower() in UNITS and now.lower() in UNITS:
+        lowered = UNITS[now.lower()] < UNITS[was.lower()]
+        subject = governs(old, hunk.path)[1]
+        breaks = (subject.lowered if lowered else subject.raised) if subject else frozenset(("timeout", "wrong"))
+        yield Edit(f"counts in {now} what was in {was}", weights.BY_TEN, breaks | {"wrong"}, path=hunk.path)
+        return
     only = set(pieces(was.lower())) ^ set(pieces(now.lower())) | set(pieces(was)) ^ set(pieces(now))
     spaced = " ".join(sorted(each.lower() for each in only))
     subject = next((kind for kind in weights.SUBJECTS.values() if kind.words.search(spaced)), None)
     if subject is None:
         return
     breaks = subject.lowered | subject.raised
-    yield Edit(f"put {now} in the place of {was}", weights.OTHER_SETTING, breaks, frozenset((was, now)), path=path)
+    yield Edit(f"put {now} in the place of {was}", weights.OTHER_SETTING, breaks, frozenset((was, now)), path=hunk.path)

@@ -169,7 +169,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         slow=True,
     ),
     "memory": _subject(
-        r"mem(?:ory)?\b|heap|xm[xs]|buffer|entries|max ?size|capacity|retention|rotat",
+        r"(?:max ?)?mem(?:ory)?\b|heap|xm[xs]|buffer|entries|max ?size|capacity|retention|rotat",
         "memory restart overload pool timeout",
         "memory disk restart",
         slow=True,
@@ -189,9 +189,10 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         r"(?:log )?level|verbos|debug|sampl|trace\b", "", "disk load timeout overload lag", slow=True
     ),
     "replicas": _subject(
-        r"replicas?\b|instances\b|instance count|min available|surge|scal|shards?\b|partitions?\b",
+        r"replicas?\b|instances\b|instance count|min available|surge|scal|hpa\b|shards?\b|partitions?\b",
         "overload timeout restart lag load",
         "pool connection load",
+        slow=True,  # at the next peak
     ),
     "schedule": _subject(
         r"cron|schedule|interval|period|every\b|frequency",
@@ -214,7 +215,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         r"tls|ssl|cipher|cert|verif|ca\b|protocol", "certificate connection permission", "certificate connection"
     ),
     "access": _subject(
-        r"auth|token|scope|role|permission|polic|secret|credential|grant|acl|audience|issuer|allow|deny|cors|rbac|egress|ingress|network ?polic|selector|firewall|security ?group",
+        r"auth|token|scope|role|permission|(?:iam|access|security) ?polic|secret|credential|grant|acl|audience|issuer|allow|deny|cors|rbac|egress|ingress|network ?polic|selector|firewall|security ?group",
         "permission connection timeout",
         "permission connection timeout",
     ),
@@ -338,7 +339,7 @@ GUARDS: Final = {
     "a check of the input": (
         r"\b(?:valid\w*|sanitiz\w*|assert\w*|ensure\w*|check\w*|verify\w*|require\w*)\s*\(|\braise\s+ValueError|"
         r"\bthrow\s+new\s+\w*(?:Argument|Validation)",
-        "parse crash wrong permission",
+        "parse crash wrong",
     ),
 }
 """What keeps one bad value or error from becoming an outage, and the symptoms of its loss."""
@@ -354,11 +355,19 @@ SAFETY: Final = {
     "a limit": (r"\blimit\b|max_?\w+|\bquota|throttl|rate_?limit|maximum|circuit|bulkhead|page_?size", "overload memory load pool timeout"),
     "a cache": (r"\bcache|memoiz", "load overload timeout"),
     "an index or filter": (r"\bindex\b|\bwhere\b|select_related|prefetch_related|includes?\(|join\b|batch", "load timeout"),
+    "the reading in parts": (r"paginat|\bpages?\(|chunk|batch|fetch_?many|iter_?(?:rows|chunks|ator)|stream|\bcursor|\byield\b", "memory timeout load overload"),
     "a permission": (r"\ballow|grant|permission|\bscope|\brole\b|polic", "permission connection"),
     "the waiting for a result": (r"\bawait\b|\.join\(\)|\.wait\(|\.result\(\)|Wait\(\)", "wrong crash parse missing"),
     "an acknowledgement or idempotency check": (r"\back\b|acknowledg|idempot|dedup|already_?\w*|commit_?(?:sync|offset)", "duplicate lag wrong"),
 }  # fmt: skip
 """What keeps a small trouble small, and the symptoms of its loss."""
+
+STEP: Final = re.compile(
+    r"\b(?:update|insert|delete|lock|acquire|release|commit|ack(?:nowledge)?|publish|send|save|write|open|close|begin|set\w*|"
+    r"subscribe|register)\b.*[(]|\b(?:UPDATE|INSERT|DELETE|LOCK)\b",
+    re.IGNORECASE,
+)
+"""What changes something outside: in another order it may find another state, or take locks the other way round."""
 
 LOOP: Final = re.compile(
     r"\bfor\b|\bwhile\b|\bforeach\b|\.(?:map|forEach|each|flatMap)\b|\bfor_each\b|\.stream\(\)|\bloop\b"
@@ -407,9 +416,10 @@ SPOKEN_CAUSES: Final = (
         0.3, r"\bcert|\btls\b|\bssl\b|issuer|truststore|keystore|\bca\b|cipher|x509",
     ),
     _spoken(
-        "credential", "a credential or licence has run out",
+        "credential", "a credential or licence is refused or has run out",
         r"(token|credential|password|secret|key|licen[cs]e|subscription)s? (has |have |is )?(expired|revoked|lapsed)|"
-        r"expired(token| ?credential| ?licen)|licen[cs]e (has )?(expired|invalid)",
+        r"expired[ _]?(token|credential|licen|password|secret|key|session)|password authentication failed|login failed|"
+        r"access denied for user|invalid (username|user name|password|credentials)|licen[cs]e (has )?(expired|invalid)",
         0.3, r"token|credential|secret|password|licen[cs]e|auth|key rotat|\biam\b",
     ),
     _spoken(
