@@ -1,12 +1,14 @@
-"""The stages of an investigation. Each takes a claim, does its part, and stores the result in one transaction; each
-gives the ids of the work that may begin then.
+"""The stages of an investigation. Each takes a claim, does its part, and gives how to store the result: in one
+transaction, which gives the ids of the work that may begin then.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -15,7 +17,7 @@ import structlog
 from shared.incident import Coverage, CoverageStatus, Incident
 from shared.moment import Deadline, now
 from shared.store import deployments, findings, reading
-from shared.store.findings import Reported, Resolution
+from shared.store.findings import Conclusion, Reported, Resolution
 from shared.store.work import Claim
 from worker import gathering
 from worker.conclusion import conclude
@@ -32,10 +34,15 @@ PUSH_SECONDS: Final = 20.0
 EARLY_BRIEF_SECONDS: Final = 1.2
 """A brief of what is there is stored after this long, however slow a source may be: see promise 3 in the README."""
 
+Store = Callable[[], tuple[str, ...]]
+"""Stores a result, and gives the ids of the work that may begin then. Raises Fenced. It may be called again when it met
+a database that was away: nothing is to be looked for twice for that.
+"""
+
 _log = structlog.get_logger(__name__)
 
 
-def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
+def investigate(parts: Parts, claim: Claim) -> Store:
     """The first stage: whom to look at. Asks the catalog, and opens the work of every source."""
     findings.begin(parts.database, claim)
     told = findings.reported(parts.database, claim.incident_id)
@@ -44,12 +51,11 @@ def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
         facts, coverage = brought.facts(told.service, told.brought, spans)
         whom = brought.scope(told.service, told.brought, spans)
         resolution = Resolution(whom.wire(), told.service, told.entity_ref, facts, coverage)
-        return findings.resolve(parts.database, claim, resolution)
+        return partial(findings.resolve, parts.database, claim, resolution)
     match, line = _ask_catalog(parts, told)
     if match is not None and match.component is None and parts.settings.unknown_service == "skip":
         detail = f"not in catalog: no component is named '{told.service}'"
-        findings.skip(parts.database, claim, detail, match.closest, (line,) if line else ())
-        return ()
+        return partial(findings.skip, parts.database, claim, detail, match.closest, (line,) if line else ())
     whom = scope.make(told.service, match, spans)
     component = whom.component
     resolution = Resolution(
@@ -61,7 +67,7 @@ def investigate(parts: Parts, claim: Claim) -> tuple[str, ...]:
         sources=tuple(parts.sources),
         links=component.links if component else (),
     )
-    return findings.resolve(parts.database, claim, resolution)
+    return partial(findings.resolve, parts.database, claim, resolution)
 
 
 class Question:
@@ -81,17 +87,17 @@ class Question:
             return self._inquiry
 
 
-def gather(parts: Parts, claim: Claim, question: Question | None = None) -> tuple[str, ...]:
+def gather(parts: Parts, claim: Claim, question: Question | None = None) -> Store:
     """One source. Its failure is a coverage line; the last source in opens the diagnosis."""
     source = parts.sources.get(claim.subject)
     if source is None:
         detail = "not configured on the worker that was asked"
         line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
-        return findings.gathered(parts.database, claim, (), line)
+        return partial(findings.gathered, parts.database, claim, (), line)
     inquiry = (question or Question(parts, claim)).inquiry()
     seconds = parts.settings.source_timeout_seconds
     facts, line = gathering.ask(claim.subject, source, inquiry, seconds, parts.redactor)
-    return findings.gathered(parts.database, claim, facts, line)
+    return partial(findings.gathered, parts.database, claim, facts, line)
 
 
 def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
@@ -117,17 +123,13 @@ def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
     return case, whom
 
 
-def diagnose(parts: Parts, claim: Claim) -> tuple[str, ...]:
+def diagnose(parts: Parts, claim: Claim) -> Store:
     """The brief of all facts, then the model's diagnosis, or the brief in its place."""
     case, whom = assemble(parts, claim)
-    conclusion = conclude(parts.provider, parts.model_seconds, case, whom)
-    shown = reading.incident(parts.database, claim.incident_id)
-    callback = findings.callback_url(parts.database, claim.incident_id)
-    told_to = tuple(name for name, notifier in parts.notifiers.items() if shown and notifier.wants(shown, callback))
-    return findings.conclude(parts.database, claim, replace(conclusion, notifiers=told_to))
+    return partial(_conclude, parts, claim, conclude(parts.provider, parts.model_seconds, case, whom))
 
 
-def deliver(parts: Parts, claim: Claim) -> tuple[str, ...]:
+def deliver(parts: Parts, claim: Claim) -> Store:
     """One push. Raises PushFailure."""
     incident = reading.incident(parts.database, claim.incident_id)
     notifier = parts.notifiers.get(claim.subject)
@@ -135,8 +137,7 @@ def deliver(parts: Parts, claim: Claim) -> tuple[str, ...]:
         url = incident_url(parts, incident)
         callback = findings.callback_url(parts.database, claim.incident_id)
         notifier.push(Push(claim.work_id, incident, url, callback), Deadline.after(PUSH_SECONDS))
-    findings.delivered(parts.database, claim)
-    return ()
+    return partial(findings.delivered, parts.database, claim)
 
 
 def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
@@ -145,10 +146,8 @@ def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
         line = Coverage(source=claim.subject, status=CoverageStatus.ERROR, detail=reason)
         return findings.gathered(parts.database, claim, (), line)
     if claim.kind == "deliver":
-        findings.delivered(parts.database, claim, error=reason)
-    else:
-        findings.fail(parts.database, claim, reason)
-    return ()
+        return findings.delivered(parts.database, claim, error=reason)
+    return findings.fail(parts.database, claim, reason)
 
 
 def too_late(parts: Parts, claim: Claim) -> tuple[str, ...]:
@@ -192,6 +191,13 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
         return None, told
     millis = round((time.monotonic() - started) * 1000)
     return told, gathering.catalog_coverage(CATALOG, told, millis)
+
+
+def _conclude(parts: Parts, claim: Claim, conclusion: Conclusion) -> tuple[str, ...]:
+    shown = reading.incident(parts.database, claim.incident_id)
+    callback = findings.callback_url(parts.database, claim.incident_id)
+    told_to = tuple(name for name, notifier in parts.notifiers.items() if shown and notifier.wants(shown, callback))
+    return findings.conclude(parts.database, claim, replace(conclusion, notifiers=told_to))
 
 
 def _inquiry(parts: Parts, claim: Claim) -> Inquiry:

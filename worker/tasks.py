@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,8 +21,9 @@ from worker import isolation, pipeline
 from worker.hands import Hands
 from worker.notifiers import PushFailure
 from worker.parts import parts
+from worker.pipeline import Store
 
-Stage = Callable[..., tuple[str, ...]]
+Stage = Callable[..., Store]
 
 STAGES: Final[dict[str, Stage]] = {
     "investigate": pipeline.investigate,
@@ -79,7 +79,7 @@ def gather(*work_ids: str) -> None:
         return
     question = pipeline.Question(parts(), claims[0])
     with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
-        done = [pool.submit(_finish, claim, seconds, partial(_carry_out, question=question)) for claim in claims]
+        done = [pool.submit(_finish, claim, seconds, question=question) for claim in claims]
     for each in done:
         each.result()
 
@@ -113,39 +113,38 @@ def reconcile() -> None:
 def _do(work_id: str, seconds: float) -> None:
     """Claims the work and does it. Nothing to claim: somebody else did it."""
     if claim := work.claim(parts().database, work_id):
-        _finish(claim, seconds, _carry_out)
+        _finish(claim, seconds)
 
 
-def _finish(claim: Claim, seconds: float, carry_out: Callable[[Claim], tuple[str, ...]]) -> None:
-    """Does what was claimed, and publishes what may begin then. Raises StageFailure."""
+def _finish(claim: Claim, seconds: float, **known: Any) -> None:
+    """Does what was claimed, and publishes what may begin then; `known` is what its stage need not look up. Raises
+    StageFailure.
+    """
     with (
         structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=claim.work_id),
         _hands.holding(claim, seconds),
     ):
         try:
-            opened = _alone(claim, seconds) if claim.lapses >= SUSPECT else carry_out(claim)
+            with _failures_told(claim):
+                alone = claim.lapses >= SUSPECT
+                _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
-            return
         except PushFailure as failure:
             _push_again(claim, failure)
-            return
         except isolation.NoRoom:
             _hands.owe(lambda: work.hand_back(parts().database, claim, AGAIN, None, counts=False))
-            return
         except StageFailure as failure:
             _fail(claim, failure)
             raise
-    publish(opened)
-    if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
-        _admit()  # the attempt is over and has made room
 
 
-def _carry_out(claim: Claim, **known: Any) -> tuple[str, ...]:
-    """Does the work here; `known` is what its stage need not look up. Raises Fenced, PushFailure or StageFailure."""
+@contextmanager
+def _failures_told(claim: Claim) -> Iterator[None]:
+    """Makes every failure but those that mean something of their own a StageFailure."""
     try:
-        return STAGES[claim.kind](parts(), claim, **known)
-    except (Fenced, PushFailure):
+        yield
+    except (Fenced, PushFailure, StageFailure, isolation.NoRoom):
         raise
     except Exception as failure:  # noqa: BLE001  whatever it was, it is raised again
         # Operators see it in Flower: where it failed, and without the secrets that it may quote.
@@ -154,13 +153,38 @@ def _carry_out(claim: Claim, **known: Any) -> tuple[str, ...]:
         raise StageFailure(said, reason, is_away(failure)).with_traceback(failure.__traceback__) from None
 
 
-def _alone(claim: Claim, seconds: float) -> tuple[str, ...]:
-    """Does the work in a process of its own. Raises what _carry_out does, and NoRoom."""
+def _store(claim: Claim, store: Store) -> None:
+    """Stores what was found and goes on from there, as soon as the database is there to take it. Raises Fenced."""
+    try:
+        opened = store()
+    except SQLAlchemyError as failure:
+        if not is_away(failure):
+            raise
+        _hands.owe(lambda: _go_on(claim, store()))
+    else:
+        _go_on(claim, opened)
+
+
+def _go_on(claim: Claim, opened: tuple[str, ...]) -> None:
+    publish(opened)
+    if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
+        _admit()  # the attempt is over and has made room
+
+
+def _alone(claim: Claim, seconds: float) -> Store:
+    """Does the work in a process of its own, which stores it too. Raises NoRoom, and what that process raises."""
     _log.info("isolated", kind=claim.kind, lapses=claim.lapses)
     try:
-        return isolation.run(_carry_out, claim, seconds)
+        opened = isolation.run(_carry_out, claim, seconds)
     except isolation.Died as death:
         raise StageFailure(str(death), f"{death}, with nothing else in it than this {claim.kind}") from None
+    return lambda: opened
+
+
+def _carry_out(claim: Claim) -> tuple[str, ...]:
+    """The whole of it in one go. Raises Fenced, PushFailure or StageFailure."""
+    with _failures_told(claim):
+        return STAGES[claim.kind](parts(), claim)()
 
 
 def _admit() -> None:

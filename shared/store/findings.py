@@ -215,20 +215,25 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
         return tuple(new_work(session, *key, notifier, moment=moment) for notifier in conclusion.notifiers)
 
 
-def skip(database: Database, claim: Claim, detail: str, closest: Sequence[str], coverage: Sequence[Coverage]) -> None:
-    """Ends the attempt without an investigation, for a reason that the incident tells. Raises Fenced."""
-    _end(database, claim, Status.SKIPPED, detail, closest=list(closest), coverage=coverage)
+def skip(
+    database: Database, claim: Claim, detail: str, closest: Sequence[str], coverage: Sequence[Coverage]
+) -> tuple[()]:
+    """Ends the attempt without an investigation, for a reason that the incident tells; nothing follows. Raises
+    Fenced.
+    """
+    return _end(database, claim, Status.SKIPPED, detail, closest=list(closest), coverage=coverage)
 
 
-def fail(database: Database, claim: Claim, reason: str) -> None:
-    """Ends the attempt as failed; it can be asked for again. Raises Fenced."""
-    _end(database, claim, Status.FAILED, reason)
+def fail(database: Database, claim: Claim, reason: str) -> tuple[()]:
+    """Ends the attempt as failed; it can be asked for again. Nothing follows. Raises Fenced."""
+    return _end(database, claim, Status.FAILED, reason)
 
 
-def delivered(database: Database, claim: Claim, error: str | None = None) -> None:
-    """Closes a push: done, or dead with its error. Raises Fenced."""
+def delivered(database: Database, claim: Claim, error: str | None = None) -> tuple[()]:
+    """Closes a push: done, or dead with its error. Nothing follows. Raises Fenced."""
     with database.writing() as session:
         complete(session, claim, error=error)
+    return ()
 
 
 def callback_url(database: Database, incident_id: str) -> str | None:
@@ -275,7 +280,7 @@ def _end(
     *,
     closest: Sequence[str] = (),
     coverage: Sequence[Coverage] = (),
-) -> None:
+) -> tuple[()]:
     moment = now()
     with database.writing() as session:
         complete(session, claim, error=detail if status == Status.FAILED else None)
@@ -286,6 +291,7 @@ def _end(
             .values(finished_at=moment, outcome=status, error=detail if status == Status.FAILED else None)
         )
         _show(session, claim, status=status, finished_at=moment, detail=detail, closest=list(closest))
+    return ()
 
 
 def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:

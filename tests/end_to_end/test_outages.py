@@ -24,6 +24,7 @@ from sqlalchemy.exc import InternalError
 
 from shared.database import Database
 from shared.tables import AlertRow, IncidentRow, WorkRow
+from shared.task_queue import QUEUE
 from tests.end_to_end.landscape import SERVICE, Landscape, diagnosing, hanging
 from tests.end_to_end.stranding import fall_due, sweep
 from tests.end_to_end.test_contract import opened
@@ -103,6 +104,7 @@ def test_without_the_database_nothing_is_accepted_and_what_was_in_hand_goes_on(s
     site.done_once(accepted["id"])
     site.done_once(in_hand)
     assert site.lapses(in_hand) == 0, "it waited for no lease"
+    assert len(world.model.asked) == 2, "and nobody paid twice for what could not be stored at once"
 
 
 def test_with_a_stalled_queue_alerts_are_taken_in_and_worked_on_later(site: Site, world: Landscape) -> None:
@@ -119,11 +121,19 @@ def test_with_a_stalled_queue_alerts_are_taken_in_and_worked_on_later(site: Site
 
 def test_a_queue_that_is_flushed_in_the_middle_loses_nothing(site: Site, world: Landscape) -> None:
     world.backstage.respond = hanging(world.backstage)
-    accepted = [opened(site.parts, world.alert(f"Flushed{number}")) for number in range(3)]
+    accepted = [opened(site.parts, world.alert("Begun"))]
     until(lambda: world.backstage.asked, "the work has begun", site.parts.logs)
-    with Redis(unix_socket_path=str(site.parts.storage.embedded_socket())) as queue:
-        queue.flushall()
+    worker = site.parts.processes["worker"].pid
+    os.killpg(worker, signal.SIGSTOP)
+    try:
+        accepted += [opened(site.parts, world.alert(f"Queued{number}")) for number in range(2)]
+        with Redis(unix_socket_path=str(site.parts.storage.embedded_socket())) as queue:
+            until(lambda: queue.llen(QUEUE) >= 2, "the work is published", site.parts.logs)
+            queue.flushall()
+    finally:
+        os.killpg(worker, signal.SIGCONT)
     world.mend()
+    fall_due(site.parts, ("waiting", "pending"))
     for incident_id in accepted:
         site.done_once(incident_id)
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
-from shared.task_queue import QUEUE
 from tests.end_to_end.landscape import SERVICE, Landscape, hanging
 from tests.end_to_end.test_contract import opened
 from tests.installation import Installation, until
@@ -22,16 +20,6 @@ def fragile(world: Landscape, tmp_path: Path) -> Iterator[Installation]:
         installation.start()
         installation.start_beat()
         yield installation
-
-
-def test_a_flushed_queue_loses_nothing(fragile: Installation, world: Landscape) -> None:
-    fragile.kill("worker")
-    incident_id = opened(fragile, world.alert("Flushed"))
-    with Redis(unix_socket_path=str(fragile.storage.embedded_socket())) as queue:
-        until(lambda: queue.llen(QUEUE), "the work is published", fragile.logs)
-        queue.flushall()
-    fragile.start_worker()
-    assert fragile.finished(incident_id)["status"] == "done"
 
 
 def test_intake_goes_on_without_a_queue(fragile: Installation, world: Landscape) -> None:

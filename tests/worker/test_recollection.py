@@ -43,7 +43,7 @@ def investigated(database: Database, incident_id: str, attempt: int = 1) -> Inci
     for stage in (pipeline.investigate, pipeline.diagnose):
         claim = work.claim(database, f"{incident_id}.{attempt}.{stage.__name__}")
         assert claim is not None
-        stage(parts, claim)
+        stage(parts, claim)()
     document = reading.incident(database, incident_id)
     assert document is not None
     assert document.status is Status.DONE
@@ -140,7 +140,7 @@ def test_a_diagnosis_that_died_and_is_done_again_tells_everything_once(database:
     admission.admit(database, 99)
     claim = work.claim(database, f"{second}.1.investigate")
     assert claim is not None
-    pipeline.investigate(parts, claim)
+    pipeline.investigate(parts, claim)()
     dying = work.claim(database, f"{second}.1.diagnose")
     assert dying is not None
     recollect(parts, dying, "invoice-api", findings.attempt_state(database, second, 1))
@@ -148,7 +148,7 @@ def test_a_diagnosis_that_died_and_is_done_again_tells_everything_once(database:
     work.hand_back(database, dying, timedelta(0), "died")
     following = work.claim(database, f"{second}.1.diagnose")
     assert following is not None
-    pipeline.diagnose(parts, following)
+    pipeline.diagnose(parts, following)()
     with database.reading() as session:
         told = select(func.count()).select_from(FactRow).where(FactRow.kind == "similar")
         assert session.scalar(told) == 1
@@ -165,7 +165,7 @@ def test_a_memory_that_fails_is_a_gap(database: Database) -> None:
     for stage in (pipeline.investigate, pipeline.diagnose):
         claim = work.claim(database, f"{second}.1.{stage.__name__}")
         assert claim is not None
-        stage(parts, claim)
+        stage(parts, claim)()
     with database.reading() as session:
         attempt = session.get_one(AttemptRow, (second, 1))
         assert attempt.outcome == Status.DONE
