@@ -3,7 +3,13 @@
 `python -m tests.cases.invented FOLDER` writes them out as case folders for `whydown eval`.
 """
 
-from tests.cases.invented import distant, programs, storage, surroundings
+from tests.cases.invented import distant, programs, storage, surroundings, unobtrusive
 from tests.cases.invented.incident import Incident
 
-INCIDENTS: tuple[Incident, ...] = (*storage.INCIDENTS, *surroundings.INCIDENTS, *programs.INCIDENTS, *distant.INCIDENTS)
+INCIDENTS: tuple[Incident, ...] = (
+    *storage.INCIDENTS,
+    *surroundings.INCIDENTS,
+    *programs.INCIDENTS,
+    *distant.INCIDENTS,
+    *unobtrusive.INCIDENTS,
+)

@@ -166,7 +166,8 @@ def governs(line: str, path: str) -> tuple[str, weights.Subject | None]:
         if best:
             # `pool timeout` is a timeout: the last word of a name says what it is.
             name = _last_subject(spaced)
-            shown = head.strip(" \"'-:=(") if setting else f"a {name} value"
+            plain = not setting and weights.CONFIGURATION.search(path)  # `name value`, as nginx writes it
+            shown = head.strip(" \"'-:=(") if setting else line.split(maxsplit=1)[0] if plain else f"a {name} value"
             return f"{short(shown)}", weights.SUBJECTS[name]
     return short(head.strip(" \"'-:=(") or "a value"), None
 

@@ -219,6 +219,11 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         "permission connection timeout",
         "permission connection timeout",
     ),
+    "proxy": _subject(
+        r"headers?\b|proxy|rewrite|redirect|upstream\b|cookie",
+        "missing permission connection parse",
+        "missing permission connection parse",
+    ),
     "resolver": _subject(
         r"dns\b|resolv|name ?server|forward|ndots|core ?file|coredns",
         "dns connection timeout",
@@ -356,6 +361,11 @@ SAFETY: Final = {
     "a cache": (r"\bcache|memoiz", "load overload timeout"),
     "an index or filter": (r"\bindex\b|\bwhere\b|select_related|prefetch_related|includes?\(|join\b|batch", "load timeout"),
     "the reading in parts": (r"paginat|\bpages?\(|chunk|batch|fetch_?many|iter_?(?:rows|chunks|ator)|stream|\bcursor|\byield\b", "memory timeout load overload"),
+    "the bringing into one form": (
+        r"normali[sz]e|canonical|to_?lower|to_?upper|downcase|upcase|casefold|\.lower\(|\.upper\(|\btrim|strip\(|\bround|\bfloor|clamp|"
+        r"sanitiz|escape|dedup|distinct|unique\b",
+        "missing wrong parse permission load duplicate",
+    ),
     "a permission": (r"\ballow|grant|permission|\bscope|\brole\b|polic", "permission connection"),
     "the waiting for a result": (r"\bawait\b|\.join\(\)|\.wait\(|\.result\(\)|Wait\(\)", "wrong crash parse missing"),
     "an acknowledgement or idempotency check": (r"\back\b|acknowledg|idempot|dedup|already_?\w*|commit_?(?:sync|offset)", "duplicate lag wrong"),

@@ -118,6 +118,13 @@ def riskiest(diff: str, path: str = "src/orders/store.py") -> Edit:
             "counts in MINUTES what was in SECONDS",
             "wrong",
         ),
+        ("a.go", "-\tid := strings.TrimSpace(raw)\n+\tid := raw", "removed the bringing into one form", "missing"),
+        (
+            "site.conf",
+            "-  underscores_in_headers on;\n+  underscores_in_headers off;",
+            "turned underscores_in_headers",
+            "missing",
+        ),
         ("m.proto", "-  string city = 4;\n+  string city = 7;", "the field city = 7 was city = 4", "parse"),
         (
             "a.js",
