@@ -206,11 +206,14 @@ def run(seed: int, size: Size, quick: bool, reconciler: bool = True) -> Outcome:
             saboteur = Saboteur(production, around)
             sending = threading.Thread(target=sender.run, args=(sends, patience), daemon=True)
             sending.start()
-            saboteur.run(faults)
-            if saboteur.failed:
-                raise RuntimeError("; ".join(saboteur.failed))
-            until = time.monotonic() + patience
-            sending.join()
+            try:
+                saboteur.run(faults)
+                if saboteur.failed:
+                    raise RuntimeError("; ".join(saboteur.failed))
+                until = time.monotonic() + patience
+                sending.join()
+            finally:
+                sender.stop()  # a run that is ended before its time must not wait for answers from nobody
             database = Database(production.database_url)
             _wait(database, until)
             planned = [send.alert for send in sends if not send.resolved]

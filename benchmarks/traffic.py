@@ -94,11 +94,16 @@ class Sender:
         begin = time.monotonic()
         with ThreadPoolExecutor(SENDERS) as pool:
             for send in sends:
-                time.sleep(max(0.0, begin + send.at - time.monotonic()))
+                if self._gave_up.wait(max(0.0, begin + send.at - time.monotonic())):
+                    return
                 pool.submit(self._deliver, send)
             giving_up = threading.Timer(last_seconds, self._gave_up.set)
             giving_up.start()
         giving_up.cancel()
+
+    def stop(self) -> None:
+        """Nothing is sent any more, again or for the first time: `run` returns soon."""
+        self._gave_up.set()
 
     def _deliver(self, send: Send) -> None:
         route, body = self._body(send)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from sqlalchemy import delete, update
 
 from benchmarks.faults import FaultKind, schedule
 from benchmarks.stand_ins import Push
-from benchmarks.traffic import PlannedAlert, plan
+from benchmarks.traffic import PlannedAlert, Sender, plan
 from benchmarks.verdict import duplicate_pushes, judge, recovery, unfinished
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
@@ -27,7 +28,7 @@ from shared.moment import now
 from shared.store import admission, findings, intake, work
 from shared.store.findings import Conclusion
 from shared.tables import AlertRow, AttemptRow, Base, IncidentRow
-from tests.installation import REPOSITORY
+from tests.installation import PATIENCE_SECONDS, REPOSITORY, free_port, until
 from tests.whydown.processes_seen import eventually, mentioning
 
 FIRST = PlannedAlert(0, "service-000", "group-0", "high", called_back=False)
@@ -72,6 +73,16 @@ def test_the_traffic_is_the_seeds_own_and_of_the_promised_kind() -> None:
     groups = {(alert.service, alert.group) for alert in distinct}
     assert 800 <= len(groups) < 900, "some join, and each joins a group of its own service"
     assert len({group for _, group in groups}) == len(groups)
+
+
+def test_a_sender_that_is_stopped_waits_for_nobody() -> None:
+    sender = Sender([f"http://127.0.0.1:{free_port()}"], "http://127.0.0.1:1/hook")
+    sending = threading.Thread(target=sender.run, args=(plan(1, 5_000, 10, 3_600), 3_600), daemon=True)
+    sending.start()
+    until(lambda: sender.retries, "nobody answers")
+    sender.stop()
+    sending.join(PATIENCE_SECONDS)
+    assert not sending.is_alive()
 
 
 def test_what_is_diagnosed_is_no_loss(stored: Database) -> None:
