@@ -1,4 +1,4 @@
-"""A deploy: something that changed what is running."""
+"""A deploy: something that changed what is running, a switched flag included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Action = Literal["deployed", "upgraded", "rolledback", "removed"]
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """One deploy of one service, as somebody reported it or as a source found it."""
+    """One deploy of one service, or one flag of it that was switched, as somebody reported it or a source found it."""
 
     service: str
     started_at: datetime
@@ -23,3 +23,7 @@ class Deploy:
     action: Action = "deployed"
     event_id: str | None = None
     """The reporter's id of the event: the same event twice is one deploy."""
+    flag: str | None = None
+    """The flag that was switched, when it was that and no new version."""
+    change: str | None = None
+    """What it was switched from and to, `off->on`."""

@@ -239,6 +239,9 @@ class DeploymentRow(Base):
     actor: Mapped[str | None] = mapped_column(String(256))
     action: Mapped[str] = mapped_column(String(16), default="deployed")
     """`deployed`, `upgraded`, `rolledback` or `removed`."""
+    flag: Mapped[str | None] = mapped_column(String(256))
+    """The flag that was switched, when it was no deploy of a version."""
+    change: Mapped[str | None] = mapped_column(String(128))
 
 
 class IdempotencyRow(Base):

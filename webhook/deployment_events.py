@@ -1,4 +1,4 @@
-"""Deploy events: our own plain form and CDEvents, alone, wrapped in a CloudEvent, or several in an array.
+"""Deploys and switched flags: our own plain form and CDEvents, alone, wrapped in a CloudEvent, or several in an array.
 
 CDEvents: https://github.com/cdevents/spec/blob/main/continuous-deployment.md
 CloudEvents: https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import unquote
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.deploy import Action, Deploy
 from shared.moment import parse_time
@@ -48,6 +48,20 @@ class PlainDeployment(Asked):
     environment: Annotated[str, StringConstraints(max_length=128)] | None = Field(None, description="where to")
     url: Url | None = Field(None, description="page of the deploy")
     actor: Annotated[str, StringConstraints(max_length=256)] | None = Field(None, description="who or what deployed")
+    flag: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        None, description="name of a feature flag that was switched, in place of a version"
+    )
+    change: Annotated[str, StringConstraints(max_length=128)] | None = Field(
+        None, description="what the flag was switched from and to, `off->on`"
+    )
+
+    @model_validator(mode="after")
+    def _a_flag_is_no_version(self) -> Self:
+        if self.flag and (self.version or self.commit):
+            raise ValueError("give either a flag or a version and commit: send two events for both")
+        if self.change and not self.flag:
+            raise ValueError("`change` says how a flag was switched: name it in `flag`")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

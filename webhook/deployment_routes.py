@@ -19,9 +19,10 @@ routes = Blueprint("deployments", __name__)
 @routes.post("/deployments")
 @describes(
     Operation(
-        summary="Reports a deploy",
-        description="The plain form below, or a CDEvent (service deployed, upgraded, rolledback, removed), alone, as "
-        "the data of a CloudEvent, or up to 500 in an array. An event that is sent twice is recorded once.",
+        summary="Reports a deploy or a switched flag",
+        description="The plain form below (for a flag with `flag` and `change` in place of `version` and `commit`), "
+        "or a CDEvent (service deployed, upgraded, rolledback, removed), alone, as the data of a CloudEvent, or up to "
+        "500 in an array. An event that is sent twice is recorded once.",
         gate=Gate.EITHER,
         body=PlainDeployment,
         accepts=JSON,

@@ -43,7 +43,18 @@ def between(database: Database, services: Sequence[str], since: datetime, until:
         return tuple(Deploy(**{name: getattr(row, name) for name in _FIELDS}) for row in session.scalars(query))
 
 
-_FIELDS: Final = ("service", "started_at", "version", "commit", "environment", "url", "actor", "action")
+_FIELDS: Final = (
+    "service",
+    "started_at",
+    "version",
+    "commit",
+    "environment",
+    "url",
+    "actor",
+    "action",
+    "flag",
+    "change",
+)
 
 
 def _kept(event: Deploy) -> dict[str, object]:
@@ -52,9 +63,10 @@ def _kept(event: Deploy) -> dict[str, object]:
 
 
 def _identity(event: Deploy) -> str:
-    parts = (
-        (event.event_id,)
-        if event.event_id
-        else (event.service, event.version, event.commit, event.environment, event.action, rfc3339(event.started_at))
-    )
+    if event.event_id:
+        parts: tuple[str | None, ...] = (event.event_id,)
+    else:
+        at = rfc3339(event.started_at)
+        parts = (event.service, event.version, event.commit, event.environment, event.action, at)
+        parts += (event.flag, event.change) if event.flag else ()
     return hashlib.sha256("\x00".join(part or "" for part in parts).encode()).hexdigest()

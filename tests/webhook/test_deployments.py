@@ -44,6 +44,21 @@ def test_plain_event_is_kept_whole() -> None:
     assert (deployment.url, deployment.action) == ("https://ci.example.com/runs/812", "deployed")
 
 
+def test_a_flag_is_reported_in_the_same_way() -> None:
+    flag = {"service": "shop", "flag": "new_checkout", "change": "5%->100%", "actor": "ana"}
+    (switched,) = parse(flag, MOMENT).deployments
+    assert (switched.service, switched.flag, switched.change) == ("shop", "new_checkout", "5%->100%")
+    assert (switched.version, switched.started_at) == (None, MOMENT)
+
+
+@pytest.mark.parametrize(
+    "more", [{"change": "off->on"}, {"flag": "a", "version": "2"}, {"flag": "a", "commit": "c0ffee1"}]
+)
+def test_a_flag_is_no_version_and_a_change_needs_a_flag(more: dict[str, str]) -> None:
+    with pytest.raises(Problem, match="flag"):
+        parse({"service": "shop", **more}, MOMENT)
+
+
 def test_plain_event_without_a_time_happened_now() -> None:
     (deployment,) = parse({"service": "invoice-api", "version": None}, MOMENT).deployments
     assert deployment.started_at == MOMENT
@@ -131,6 +146,15 @@ def test_route_commits_each_event_once(database: Database) -> None:
         ("mySubject123", DIGEST),
         ("invoice-api", "2.14.0"),
     }
+
+
+def test_route_keeps_each_switching_of_a_flag(database: Database) -> None:
+    client = receiver_on(database).test_client()
+    at = now().isoformat()
+    body = [{"service": "shop", "startedAt": at, "flag": flag, "change": "off->on"} for flag in ("one", "two", "one")]
+    assert client.post("/deployments", json=body).json == {"recorded": 2}
+    kept = between(database, ["shop"], now() - timedelta(hours=1), now())
+    assert {(deployment.flag, deployment.change) for deployment in kept} == {("one", "off->on"), ("two", "off->on")}
 
 
 def test_route_says_what_it_left_out(database: Database) -> None:

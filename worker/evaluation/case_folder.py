@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Self
 
 from shared.deploy import Deploy
 from shared.incident import CoverageStatus, Fact
-from shared.moment import Deadline, parse_time, rfc3339
+from shared.moment import Deadline, parse_time
 from worker.catalog_model.matching import choose, closest
 from worker.catalog_model.reach import around
 from worker.inquiry import AlertSubject, CatalogMatch, Component, Gathered, Inquiry, LogLine, SourceFailure
@@ -26,7 +26,7 @@ from worker.investigation.change_points import Series
 from worker.investigation.metrics import metric_facts
 from worker.investigation.suspects.diffs import hunks
 from worker.log_text.lines import entries
-from worker.repositories.changes import ChangedFile, Commit, commit_fact, deploy_fact
+from worker.repositories.changes import ChangedFile, Commit, commit_fact, deploy_fact, flag_fact
 
 LONGEST_FILE: Final = 64 * 1024 * 1024
 
@@ -208,11 +208,9 @@ def _flags(file: Path, inquiry: Inquiry) -> Gathered:
     for each in _json(file):
         at = _time(each["timestamp"])
         if window.changes_since <= at <= window.until:
-            text = f"flag {each['flag']} of {each.get('service')} switched {each.get('change')} at {rfc3339(at)}"
-            data = {"flag": str(each["flag"]), "change": str(each.get("change", ""))}
-            facts.append(
-                Fact(source="changes.flags", kind="flag", service=each.get("service"), at=at, text=text, data=data)
-            )
+            flag, change = str(each["flag"]), str(each.get("change") or "")
+            switched = Deploy(str(each.get("service") or ""), at, flag=flag, change=change)
+            facts.append(flag_fact("changes.flags", switched))
     return Gathered(tuple(facts))
 
 

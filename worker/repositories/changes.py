@@ -125,6 +125,25 @@ def deploy_fact(
     )
 
 
+def flag_fact(source: str, switched: Deploy) -> Fact:
+    """The switching of a flag as a fact."""
+    flag, change, service, actor = (
+        _name(part) if part else "" for part in (switched.flag, switched.change, switched.service, switched.actor)
+    )
+    words = ("flag", flag, service and f"of {service}", "switched", change, f"at {rfc3339(switched.started_at)}")
+    text = " ".join(word for word in (*words, actor and f"by {actor}") if word)
+    data = {"flag": flag, "change": change}
+    return Fact(
+        source=source,
+        kind="flag",
+        service=service or None,
+        at=switched.started_at,
+        text=text,
+        url=switched.url,
+        data=data,
+    )
+
+
 def compare_fact(
     source: str, deploy: Deploy, base: str, commits: Sequence[Commit], total: int, *, repository: str, url: str | None
 ) -> Fact:

@@ -26,6 +26,13 @@ def test_deploys_become_facts_newest_first() -> None:
     assert {fact.source for fact in found.facts} == {"changes.deployments"}
 
 
+def test_a_switched_flag_is_a_fact_of_its_own_kind() -> None:
+    switched = Deploy("invoice-api", ALERT - timedelta(minutes=4), actor="ana", flag="new_tax", change="off->on")
+    (fact,) = gather(switched).facts
+    assert (fact.kind, fact.service, fact.data) == ("flag", "invoice-api", {"flag": "new_tax", "change": "off->on"})
+    assert fact.text == "flag new_tax of invoice-api switched off->on at 2026-11-23T03:08:00Z by ana"
+
+
 def test_without_any_there_is_nothing() -> None:
     assert gather() == Gathered()
 
