@@ -394,6 +394,10 @@ class Incident(IncidentSummary):
     """The latest judgement of it; None while there is none."""
     related: tuple[RelatedIncident, ...] = ()
     """Incidents of the same service and of its neighbours around the same time."""
+    covered_by: RelatedIncident | None = None
+    """The incident whose analysis covers this one: it has none of its own, until somebody investigates it again."""
+    covers: tuple[RelatedIncident, ...] = ()
+    """The incidents that this one's analysis covers."""
     queue: QueuePlace | None = None
     """Set while it waits for its turn."""
     usage: Usage = Usage()

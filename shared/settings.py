@@ -174,6 +174,12 @@ class Investigation(Section):
         default=60.0,
         description="How many minutes of logs before those to compare them with.",
     )
+    cover_minutes: float = setting(
+        "WHYDOWN_COVER_MINUTES",
+        default=2.0,
+        description="An incident is covered by the analysis of a service that it depends on, if that one's alert came "
+        "at most this many minutes before and plainly is the same trouble; 0: each has an analysis of its own.",
+    )
     quiet_minutes: float = setting(
         "WHYDOWN_QUIET_MINUTES",
         default=60.0,

@@ -28,6 +28,7 @@ class IncidentRow(Base):
         Index("ix_incidents_received", "received_at", "id"),
         Index("ix_incidents_service", "service", "received_at"),
         Index("ix_incidents_status", "status", "received_at"),
+        Index("ix_incidents_covered", "covered_by"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -54,6 +55,8 @@ class IncidentRow(Base):
     detail: Mapped[str | None] = mapped_column(Text)
     closest: Mapped[list[Any]]
     previous_id: Mapped[str | None] = mapped_column(String(40))
+    covered_by: Mapped[str | None] = mapped_column(String(40))
+    """The incident whose analysis covers this one; that one is covered by none."""
     callback_url: Mapped[str | None] = mapped_column(Text)
     brought: Mapped[dict[str, Any] | None]
     """The context that the caller of /api/incident/analyze brought along: then nothing is gathered."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from shared.covering import Leader
 from shared.incident import Diagnosis
 from shared.moment import Deadline
 from shared.store.findings import Conclusion
 from worker.consultation import consult
 from worker.inquiry import Scope
-from worker.investigation import markdown, standing_in
+from worker.investigation import covering, markdown, standing_in
 from worker.investigation.case import Case
 from worker.llm import Provider
 
@@ -30,6 +31,14 @@ def conclude(provider: Provider | None, seconds: float, case: Case, whom: Scope)
         model=consulted.model,
         usage=consulted.usage,
     )
+
+
+def covered(case: Case, whom: Scope, leader: Leader, url: str | None) -> Conclusion:
+    """What is stored of a case that another incident's analysis covers; `url` is that one's page."""
+    number = max((int(fact.id[1:]) for fact in case.facts), default=0) + 1
+    told = covering.fact(leader, url).model_copy(update={"id": f"F{number}"})
+    diagnosis = covering.diagnosis(case, whom, leader, told)
+    return Conclusion(diagnosis, markdown.render(diagnosis, case.brief.similar), facts=(told,))
 
 
 def _standing_in(case: Case, whom: Scope, provider: str | None, reason: str) -> Diagnosis:

@@ -14,16 +14,19 @@ from typing import Final
 
 import structlog
 
+from shared.covering import Leader
 from shared.incident import Coverage, CoverageStatus, Incident
 from shared.moment import Deadline, now
-from shared.store import deployments, findings, reading
+from shared.store import covering, deployments, findings, reading
+from shared.store.covering import Awaited
 from shared.store.findings import Conclusion, Reported, Resolution
 from shared.store.work import Claim
 from worker import gathering
-from worker.conclusion import conclude
+from worker.conclusion import conclude, covered
 from worker.inquiry import AlertSubject, CatalogMatch, Inquiry, Scope
 from worker.investigation import brief, brought, scope
 from worker.investigation.case import Case
+from worker.investigation.covering import follows
 from worker.notifiers import Push
 from worker.parts import Parts
 from worker.recollection import recollect
@@ -126,7 +129,16 @@ def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
 def diagnose(parts: Parts, claim: Claim) -> Store:
     """The brief of all facts, then the model's diagnosis, or the brief in its place."""
     case, whom = assemble(parts, claim)
-    return partial(_conclude, parts, claim, conclude(parts.provider, parts.model_seconds, case, whom))
+    try:
+        leader = _leader(parts, claim, case, whom)
+    except Awaited:
+        return _nothing_yet
+    if leader is None:
+        conclusion = conclude(parts.provider, parts.model_seconds, case, whom)
+    else:
+        url = f"{parts.public_url}/incidents/{leader.incident_id}" if parts.public_url else None
+        conclusion = covered(case, whom, leader, url)
+    return partial(_conclude, parts, claim, conclusion)
 
 
 def deliver(parts: Parts, claim: Claim) -> Store:
@@ -175,6 +187,17 @@ def early_briefs(parts: Parts) -> int:
 def incident_url(parts: Parts, incident: Incident) -> str:
     """The incident's page."""
     return f"{parts.public_url}/incidents/{incident.id}"
+
+
+def _nothing_yet() -> tuple[()]:
+    return ()
+
+
+def _leader(parts: Parts, claim: Claim, case: Case, whom: Scope) -> Leader | None:
+    """The incident whose analysis covers this one, as far as it is plain. Raises Awaited, and Fenced."""
+    window = timedelta(minutes=parts.settings.cover_minutes)
+    services = follows(whom, case.brief) if parts.provider and window else ()
+    return covering.leader(parts.database, claim, services, window)
 
 
 def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None, Coverage | None]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from shared.database import Database, insert_unless_there
 from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
 from shared.moment import now
+from shared.store.covering import awakened
 from shared.store.work import Claim, complete, hold, new_work
 from shared.tables import AlertRow, AttemptRow, CoverageRow, FactRow, IncidentRow
 
@@ -73,6 +74,8 @@ class Conclusion:
     usage: Usage = field(default_factory=Usage)
     notifiers: tuple[str, ...] = ()
     """Who is to be told."""
+    facts: tuple[Fact, ...] = ()
+    """What the diagnosis rests on beyond what was gathered; numbered on from there."""
 
 
 def reported(database: Database, incident_id: str) -> Reported:
@@ -189,11 +192,14 @@ def without_brief(database: Database, older_than: datetime, limit: int = 50) -> 
 
 
 def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[str, ...]:
-    """Stores the one diagnosis of the attempt and opens its pushes, whose work ids it gives. Raises Fenced."""
+    """Stores the one diagnosis of the attempt and opens its pushes. Gives their work's ids, and those of whoever waited
+    for the diagnosis. Raises Fenced.
+    """
     moment = now()
     usage = conclusion.usage
     with database.writing() as session:
         complete(session, claim)
+        add(session, claim, conclusion.facts, ())
         session.execute(
             _attempt(claim).values(
                 diagnosis=conclusion.diagnosis.wire(),
@@ -212,7 +218,8 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
         )
         _show(session, claim, status=Status.DONE, finished_at=moment)
         key = (claim.incident_id, claim.attempt, "deliver")
-        return tuple(new_work(session, *key, notifier, moment=moment) for notifier in conclusion.notifiers)
+        pushes = (new_work(session, *key, notifier, moment=moment) for notifier in conclusion.notifiers)
+        return (*pushes, *awakened(session, claim.incident_id))
 
 
 def skip(

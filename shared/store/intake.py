@@ -307,6 +307,7 @@ def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
     row.finished_at = None
     row.detail = None
     row.closest = []
+    row.covered_by = None
     row.revision += 1
     session.flush()
     return _start_attempt(session, row, moment)

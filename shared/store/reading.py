@@ -25,7 +25,7 @@ from shared.incident import (
     Usage,
 )
 from shared.moment import parse_time, rfc3339
-from shared.store import admission
+from shared.store import admission, covering
 from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
 from shared.store.related import related_incidents
@@ -96,6 +96,8 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             diagnosis=Diagnosis.model_validate(current.diagnosis) if current.diagnosis else None,
             analysis=current.analysis,
             feedback=feedback_of(session, (incident_id,)).get(incident_id),
+            covered_by=covering.covering(session, row),
+            covers=covering.covered(session, row),
             related=related_incidents(session, row, current.scope),
             queue=admission.place_of(session, row) if row.status == Status.QUEUED else None,
             usage=Usage.model_validate(current, from_attributes=True),

@@ -151,6 +151,12 @@ def hold(session: Session, claim: Claim) -> None:
 
 
 def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
+    """Gives the work up, in a transaction of its own: see `give_back`."""
+    with database.writing() as session:
+        give_back(session, claim, delay, error, counts)
+
+
+def give_back(session: Session, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
     """Gives the work up, to be taken up again after `delay`. `counts` is False when nothing was wrong with the work
     itself (a stop in the middle), so that the try is not held against it.
     """
@@ -165,8 +171,7 @@ def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | N
             tries=WorkRow.tries if counts else WorkRow.tries - 1,
         )
     )
-    with database.writing() as session:
-        session.execute(back)
+    session.execute(back)
 
 
 def renew(database: Database, claims: Sequence[Claim]) -> None:

@@ -134,6 +134,20 @@ def test_incidents_of_neighbours_about_the_same_time_are_linked(show: Show) -> N
     assert "invoice-api depends on it" in words(page)
 
 
+def test_who_is_covered_and_who_covers_say_so(show: Show) -> None:
+    other = RelatedIncident(
+        id="abc", service="invoice-db", title="Disk full", status=Status.DONE, relation="dependency"
+    )
+    link = '<a href="/incidents/abc"><strong>invoice-db</strong>: Disk full</a>'
+    done = show(incident(Status.DONE, covered_by=other))
+    assert f"Covered by the analysis of {link}" in done
+    assert "investigate again: then this one is analysed by itself" in words(done)
+    assert "Written by" not in words(done)
+    assert f"Waits for the analysis of {link}" in show(incident(Status.DIAGNOSING, covered_by=other))
+    covers = show(incident(Status.DONE, covers=(other.model_copy(update={"relation": "dependent"}),)))
+    assert link in covers.partition("Covered by this analysis")[2]
+
+
 def test_who_waits_for_others_is_told_its_place(show: Show) -> None:
     page = words(show(incident(Status.QUEUED, queue=QueuePlace(position=12, estimate_seconds=240))))
     assert "Number 12 in the queue , about 4 min to go" in page or "Number 12 in the queue, about 4 min to go" in page
