@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,10 @@ from shared.settings import Section, Storage, setting
 
 _FINISH_SECONDS: Final = 20.0
 """How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
+
+
+_AGAIN_SECONDS: Final = 1.0
+"""How often a worker that starts looks for its database."""
 
 
 class Config(Section):
@@ -36,17 +41,40 @@ def run_worker() -> None:
     """A worker, until it is told to end."""
     from celery.signals import worker_shutting_down  # noqa: PLC0415
 
-    from shared import schema  # noqa: PLC0415
-    from worker.parts import parts  # noqa: PLC0415
-
     concurrency = Config.read().worker_concurrency
-    schema.check_at_start(parts().database)  # and every connector's settings with it
+    _await_parts()
     worker_shutting_down.connect(_bound_the_end, weak=False)
     # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
     name = f"worker-{os.getpid()}@%h"
     sys.exit(
         _celery().start(["--quiet", "worker", "--pool=threads", f"--concurrency={concurrency}", f"--hostname={name}"])
     )
+
+
+def _await_parts() -> None:
+    """Returns when the worker's parts are made, for which it needs the database, however long that takes. Raises
+    SchemaBehind, and what is wrong with any connector's settings.
+    """
+    import structlog  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from shared import schema  # noqa: PLC0415
+    from shared.database import Database, is_away  # noqa: PLC0415
+    from worker.parts import parts  # noqa: PLC0415
+
+    database = Database(Storage.read().resolved_database_url())
+    while True:
+        try:
+            schema.check(database)
+            parts()
+        except (schema.Unreachable, SQLAlchemyError) as failure:
+            if not (isinstance(failure, schema.Unreachable) or is_away(failure)):
+                raise
+            structlog.get_logger(__name__).warning("database_unreachable", reason=type(failure).__name__)
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            database.close()
+            return
 
 
 def _celery() -> Any:

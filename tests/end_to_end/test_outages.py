@@ -107,6 +107,22 @@ def test_without_the_database_nothing_is_accepted_and_what_was_in_hand_goes_on(s
     assert len(world.model.asked) == 2, "and nobody paid twice for what could not be stored at once"
 
 
+def test_a_worker_that_starts_without_its_database_waits_for_it(site: Site, world: Landscape) -> None:
+    site.parts.kill("worker")
+    incident_id = opened(site.parts, world.alert("Early"))
+    site.postgres.crash()
+    try:
+        site.parts.start_worker("early")
+        log = site.parts.folder / "early.log"
+        until(lambda: "database_unreachable" in log.read_text(), "the worker looks in vain", site.parts.logs)
+    finally:
+        site.postgres.start()
+    site.done_once(incident_id)
+    assert site.parts.processes["early"].poll() is None
+    site.parts.kill("early")
+    site.parts.start_worker()
+
+
 def test_with_a_stalled_queue_alerts_are_taken_in_and_worked_on_later(site: Site, world: Landscape) -> None:
     queue = site.parts.processes["queue"].pid
     os.killpg(queue, signal.SIGSTOP)
