@@ -97,8 +97,10 @@ def _from_facts(facts: Iterable[Fact]) -> Iterable[Sign]:
 
 
 def _named(facts: Iterable[Fact]) -> dict[str, str]:
-    """The weightiest error first: a warning that names everybody does not hide it."""
-    pointing = [(fact, _signature(fact)) for fact in facts if fact.kind == "signature"]
+    """The most telling error first, by its level, its change of rate and its rarity elsewhere (`signatures`): what is
+    logged in good times too points at nobody.
+    """
+    pointing = [(fact, float(fact.data.get("weight", _signature(fact)))) for fact in facts if fact.kind == "signature"]
     named: dict[str, str] = {}
     for fact, weight in sorted(pointing, key=lambda pair: -pair[1]):
         if weight > _TELLING and fact.data.get("level") in ("error", "warning"):
