@@ -23,8 +23,15 @@ def guards(removed: Sequence[str], added: Sequence[str], path: str) -> Iterator[
         lost = count(found, removed) - count(found, added)
         if lost > 0:
             example = next(line for line in removed if found.search(line))
-            risk = weights.GUARD_REMOVED if count(found, added) == 0 else weights.GUARD_REMOVED * 0.5
+            instead = count(found, added) or any(_gained(kind, removed, added) for kind, _ in weights.GUARDS.values())
+            risk = weights.GUARD_REMOVED * (0.5 if instead else 1.0)
             yield Edit(f"removed {said}: {short(example)}", risk, frozenset(breaks.split()), path=path)
+
+
+def _gained(pattern: str, removed: Sequence[str], added: Sequence[str]) -> bool:
+    """Whether a guard of this kind has come in the place of what is lost."""
+    found = re.compile(pattern, re.IGNORECASE)
+    return count(found, added) > count(found, removed)
 
 
 def gone(removed: Sequence[str], added: Sequence[str], path: str) -> Iterator[Edit]:

@@ -30,6 +30,7 @@ _KEYED: Final = re.compile(r"([\w.-]+)[\"']?\s*[:=]\s*(\d[\w.]*)")
 _OPERATORS: Final = re.compile(r"[<>!=]=?|&&|\|\||\b(?:and|or|not)\b|[+\-*/%](?!=)")
 
 
+_PLAIN: Final = frozenset(("name", "value", "type", "key", "default", "enabled", "kind", "mode"))
 SURELY: Final = 0.85
 """So much alike that no later line is looked at: hunks keep their order."""
 
@@ -107,6 +108,8 @@ def _value(old: str, was: Quantity, now: Quantity, path: str) -> Edit:
     if subject is None:
         # A number without a name says little: an index, a status code, a width.
         risk *= 0.5
+    elif subject is weights.SUBJECTS["limit"] and not weights.LIMITS_LOAD.search(old):
+        risk *= 0.6  # the most of something that is no load: the length of a name
     breaks = (subject.lowered if lowered else subject.raised) if subject else frozenset()
     if not breaks and subject is not None:
         risk *= 0.3  # more of what cannot hurt
@@ -158,7 +161,9 @@ def governs(line: str, path: str) -> tuple[str, weights.Subject | None]:
     """The setting that a line is about, in its own words, and its subject where the name tells."""
     setting = SETTING.match(line)
     head = setting[1] if setting else re.split(r"\d", line, maxsplit=1)[0]
-    for text in (head, line, path.rpartition("/")[2]):
+    # Of a setting that is only called `name` or `value` the file may tell what it is.
+    file = path.rpartition("/")[2] if set(pieces(head.lower())) <= _PLAIN else ""
+    for text in (head, line, file):
         spaced = " ".join(pieces(text)).lower()
         best = [
             (found.start(), name) for name, kind in weights.SUBJECTS.items() if (found := kind.words.search(spaced))

@@ -26,7 +26,7 @@ UNEXPLAINED_EDIT: Final = 0.35
 QUOTED: Final = 0.9
 """How well an edit fits errors that quote the very name or value that it changed."""
 
-UNQUOTED: Final = 0.5
+UNQUOTED: Final = 0.3
 """What is left of the fit of another name when no error quotes the old or the new one."""
 
 RULE_NAMES_IT: Final = 0.8
@@ -239,6 +239,10 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
 GENERIC_SUBJECTS: Final = frozenset(("length", "limit", "address"))
 """Their words only say what is counted or where; another subject in the same name says of what."""
 
+LIMITS_LOAD: Final = re.compile(
+    r"limit|quota|throttl|burst|[rq]ps|request|inflight|in_flight|queue|open", re.IGNORECASE
+)
+
 MODES: Final = tuple(SUBJECTS[name] for name in ("encryption", "access", "address", "resolver", "time or text"))
 """Subjects whose numbers are no amounts: a port or a protocol version is right or wrong, however near."""
 
@@ -362,7 +366,7 @@ SAFETY: Final = {
     "an index or filter": (r"\bindex\b|\bwhere\b|select_related|prefetch_related|includes?\(|join\b|batch", "load timeout"),
     "the reading in parts": (r"paginat|\bpages?\(|chunk|batch|fetch_?many|iter_?(?:rows|chunks|ator)|stream|\bcursor|\byield\b", "memory timeout load overload"),
     "the bringing into one form": (
-        r"normali[sz]e|canonical|to_?lower|to_?upper|downcase|upcase|casefold|\.lower\(|\.upper\(|\btrim|strip\(|\bround|\bfloor|clamp|"
+        r"normali[sz]e|canonical|to_?lower|to_?upper|downcase|upcase|casefold|\.lower\(|\.upper\(|\btrim|strip\(|\bround|\bfloor|\bceil|clamp|"
         r"sanitiz|escape|dedup|distinct|unique\b",
         "missing wrong parse permission load duplicate",
     ),
