@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import requests
@@ -140,25 +140,35 @@ class Sender:
                 "fingerprint": alert.fingerprint,
                 "callbackUrl": self.callback_url,
             }
-        labels = {"alertname": alert.group, "service": alert.service, "severity": alert.severity}
-        fired = {
+        return "alertmanager", alertmanager_body((alert,), self._started, resolved=send.resolved)
+
+
+def alertmanager_body(alerts: Sequence[PlannedAlert], started: datetime, *, resolved: bool = False) -> dict[str, Any]:
+    """Alerts of one service and group as Alertmanager sends them together."""
+    status = "resolved" if resolved else "firing"
+    first = alerts[0]
+    labels = {"alertname": first.group, "service": first.service, "severity": first.severity}
+    fired = [
+        {
             "status": status,
             "labels": labels | {"instance": str(alert.number)},
             "annotations": {"summary": f"Error rate {alert.number}"},
-            "startsAt": rfc3339(self._started),
-            "endsAt": rfc3339(now()) if send.resolved else "0001-01-01T00:00:00Z",
+            "startsAt": rfc3339(started),
+            "endsAt": rfc3339(now()) if resolved else "0001-01-01T00:00:00Z",
             "generatorURL": "http://prometheus.example.test/graph",
             "fingerprint": alert.fingerprint,
         }
-        return "alertmanager", {
-            "version": "4",
-            "groupKey": f'{{}}:{{alertname="{alert.group}"}}',
-            "truncatedAlerts": 0,
-            "status": status,
-            "receiver": "whydown",
-            "groupLabels": {"alertname": alert.group},
-            "commonLabels": labels,
-            "commonAnnotations": {},
-            "externalURL": "http://alertmanager.example.test",
-            "alerts": [fired],
-        }
+        for alert in alerts
+    ]
+    return {
+        "version": "4",
+        "groupKey": f'{{}}:{{alertname="{first.group}"}}',
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "whydown",
+        "groupLabels": {"alertname": first.group},
+        "commonLabels": labels,
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example.test",
+        "alerts": fired,
+    }
