@@ -123,6 +123,16 @@ def test_the_weightiest_error_is_the_one_that_is_quoted() -> None:
     assert found.symptoms.named["upgrades"] == errors[0]
 
 
+def test_what_is_logged_in_good_times_too_points_at_nobody() -> None:
+    def logged(change: str, weight: float) -> Fact:
+        data = {"level": "error", "names": ["upgrades"], "baselineCount": 90, "change": change, "weight": weight}
+        text = "boarding error: upgrades gave no seat"
+        return Fact(source="logs.files", kind="signature", service="boarding", text=text, count=300, data=data)
+
+    assert judged(commit("upgrades"), logged("steady", 0.15)).symptoms.named == {}
+    assert judged(commit("upgrades"), logged("up", 0.8)).symptoms.named == {"upgrades": "F2"}
+
+
 def test_a_dependency_that_is_measured_and_well_is_less_suspect_than_one_that_is_not_measured() -> None:
     lines = (("boarding", "error", "timed out at gate {n}"),)
     unmeasured = only(judged(commit("train-db"), lines=lines))
