@@ -196,6 +196,30 @@ class WorkRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class ModelCallRow(Base):
+    """One call of the model. It outlives its incident: what was spent was spent."""
+
+    __tablename__ = "model_calls"
+    __table_args__ = (Index("ix_model_calls_day", "day"), Index("ix_model_calls_incident", "incident_id"))
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    day: Mapped[str] = mapped_column(String(10))
+    """`2026-11-23`, in UTC."""
+    at: Mapped[datetime]
+    incident_id: Mapped[str] = mapped_column(String(40))
+    attempt: Mapped[int] = mapped_column(Integer)
+    service: Mapped[str] = mapped_column(String(128))
+    provider: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(128))
+    settled: Mapped[bool] = mapped_column(default=False)
+    """False while it is under way, and for ever when its worker died: then the tokens are an estimate."""
+    input_tokens: Mapped[int] = mapped_column(Integer)
+    output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    cached_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    cost_usd: Mapped[float | None] = mapped_column(Float)
+    """NULL where the model's price is not known."""
+
+
 class SignatureRow(Base):
     """One error signature that one incident showed, in any of its attempts."""
 

@@ -23,6 +23,7 @@ from webhook import (
     pages,
     problem,
     sign_in_routes,
+    usage_routes,
 )
 from webhook.access import Gate, Guard
 from webhook.body import MAX_BYTES
@@ -47,6 +48,17 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+_ROUTES: Final = (
+    intake_routes,
+    incident_routes,
+    deployment_routes,
+    usage_routes,
+    health,
+    docs_routes,
+    sign_in_routes,
+)
 
 
 def create_app(
@@ -82,7 +94,15 @@ def create_app(
     )
     pages.install(app)
     problem.install(app, pages.problem)
-    for module in (intake_routes, incident_routes, deployment_routes, health, docs_routes, sign_in_routes):
+    for module in (
+        intake_routes,
+        incident_routes,
+        deployment_routes,
+        usage_routes,
+        health,
+        docs_routes,
+        sign_in_routes,
+    ):
         app.register_blueprint(module.routes)
     app.before_request(_guard_route)
     app.after_request(_protect)

@@ -13,13 +13,15 @@ from redis import RedisError
 from shared import schema, task_queue
 from shared.database import Database
 from shared.errors import WhydownError
+from shared.incident import Usage
 from shared.moment import Deadline, DeadlineExceeded
 from shared.redaction.installed import redactor
 from shared.registry import Registry, UnknownName
 from shared.settings import Storage
 from worker.catalogs import CATALOGS
 from worker.inquiry import SourceFailure
-from worker.llm import Message, ModelFailure, ModelRequest, configured_provider
+from worker.llm import Config, Message, ModelFailure, ModelRequest, configured_provider
+from worker.prices import Prices
 from worker.sources import SOURCES
 
 _PROBE_SECONDS: Final = 10.0
@@ -132,6 +134,10 @@ def _model(deadline: Deadline) -> str:
     }
     question = (Message("user", 'Answer with {"ok": true} and nothing else.'),)
     reply = provider.complete(ModelRequest(question, "probe", answer, "text", max_output_tokens=16), deadline)
+    config = Config.read()
+    if config.daily_budget_usd is not None and Prices.from_config(config).cost(reply.model, Usage()) is None:
+        advice = "WHYDOWN_AI_DAILY_BUDGET_USD does not bound it, set WHYDOWN_AI_DAILY_BUDGET_TOKENS"
+        return f"{provider.name}, {reply.model}; its price is not public: {advice}"
     return f"{provider.name}, {reply.model}"
 
 

@@ -63,7 +63,7 @@ class Breaker:
             left = self._open_until - self._clock()
             if left > 0:
                 reason = f"the model gave no answer {self._failures} times in a row; it is asked again in {left:.0f} s"
-                raise ModelFailure(reason, "unusable")
+                raise ModelFailure(reason, "notAsked")
             self._open_until = self._clock() + REST_SECONDS  # this call tries; the others wait for its outcome
 
     def _failed(self) -> None:

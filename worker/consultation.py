@@ -142,8 +142,14 @@ class _Talk:
 
     def _call(self) -> ModelReply:
         request = ModelRequest(self.messages, reply.SCHEMA_NAME, reply.SCHEMA, self.reply_format, self.tokens)
-        self.usage = self.usage.model_copy(update={"calls": self.usage.calls + 1})
-        answer = self.provider.complete(request, self.deadline)
+        made = True
+        try:
+            answer = self.provider.complete(request, self.deadline)
+        except ModelFailure as failure:
+            made = failure.kind != "notAsked"
+            raise
+        finally:
+            self.usage = self.usage.model_copy(update={"calls": self.usage.calls + made})
         # Without what a database refuses and a reader does not see; nothing that is read below is lost.
         self.reply_text, self.model = visible(answer.text[: reply.LONGEST]), answer.model
         self.usage = _sum(self.usage, answer.usage)
@@ -185,10 +191,13 @@ def _complaint(problems: tuple[str, ...]) -> Message:
 
 
 def _sum(total: Usage, one: Usage) -> Usage:
+    """Both together. What costs is known only when all of it is; failed calls cost nothing that is known of."""
+    known = total.cost_usd if total.input_tokens or total.output_tokens else 0.0
     return total.model_copy(
         update={
             "input_tokens": total.input_tokens + one.input_tokens,
             "output_tokens": total.output_tokens + one.output_tokens,
             "cached_tokens": total.cached_tokens + one.cached_tokens,
+            "cost_usd": None if known is None or one.cost_usd is None else known + one.cost_usd,
         }
     )

@@ -12,12 +12,15 @@ from shared.redaction.installed import redactor
 from shared.redaction.redactor import Redactor
 from shared.settings import Address, Investigation, Storage
 from shared.store.installation import redaction_key
+from shared.store.spending import Budget
 from worker import llm
 from worker.breaker import Breaker
 from worker.catalogs import CATALOGS, Catalog
 from worker.discreet import Discreet
 from worker.gathering import gaps
+from worker.metering import Meter
 from worker.notifiers import NOTIFIERS, Notifier
+from worker.prices import Prices
 from worker.sources import SOURCES, Source
 
 
@@ -30,6 +33,8 @@ class Parts:
     sources: Mapping[str, Source]
     catalog: Catalog | None = None
     provider: llm.Provider | None = None
+    meter: Meter | None = None
+    """Counts the provider's calls; None where nobody wants to know, as in an evaluation."""
     model_seconds: float = 60.0
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     gaps: tuple[Coverage, ...] = ()
@@ -54,6 +59,9 @@ def parts() -> Parts:
         sources=sources,
         catalog=catalog,
         provider=Discreet(Breaker(provider), discreet) if provider else None,
+        meter=Meter(
+            database, Prices.from_config(model).cost, Budget(model.daily_budget_usd, model.daily_budget_tokens)
+        ),
         model_seconds=model.timeout_seconds,
         notifiers={name: notifier for name, kind in NOTIFIERS if (notifier := kind.from_settings()) is not None},
         gaps=gaps(["catalog"] * (catalog is not None) + list(sources), _offered()),

@@ -134,7 +134,10 @@ def diagnose(parts: Parts, claim: Claim) -> Store:
     except Awaited:
         return _nothing_yet
     if leader is None:
-        conclusion = conclude(parts.provider, parts.model_seconds, case, whom)
+        provider = parts.provider
+        if provider is not None and parts.meter is not None:
+            provider = parts.meter.on(provider, claim, case.service)
+        conclusion = conclude(provider, parts.model_seconds, case, whom)
     else:
         url = f"{parts.public_url}/incidents/{leader.incident_id}" if parts.public_url else None
         conclusion = covered(case, whom, leader, url)

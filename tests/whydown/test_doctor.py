@@ -9,8 +9,9 @@ import pytest
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
+from tests.model_server import MODEL, ModelServer
 from tests.whydown.test_commands import whydown
-from whydown.doctor import Finding, NotConfigured, Probe, examine
+from whydown.doctor import Finding, NotConfigured, Probe, _model, examine
 from worker.inquiry import SourceFailure
 from worker.llm import ModelFailure
 
@@ -52,6 +53,15 @@ def test_a_probe_that_never_comes_back_holds_up_nobody() -> None:
         end.set()
     assert findings[0] == Finding("FAIL", "stuck", "no answer within 0.1 s")
     assert (findings[1].name, findings[1].state) == ("well", "ok")
+
+
+def test_a_budget_in_dollars_that_no_known_price_keeps_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelServer() as server:
+        monkeypatch.setenv("WHYDOWN_AI_ENDPOINT", server.base_url)
+        monkeypatch.setenv("WHYDOWN_AI_DAILY_BUDGET_USD", "5")
+        told = _model(Deadline.after(30))
+    assert told.startswith(f"openai, {MODEL}; its price is not public")
+    assert "set WHYDOWN_AI_DAILY_BUDGET_TOKENS" in told
 
 
 def test_without_anything_running_it_says_what_to_start(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from shared.incident import Usage
 from shared.moment import Deadline
@@ -40,6 +40,19 @@ class Config(Section):
         "WHYDOWN_AI_TIMEOUT_SECONDS",
         default=60.0,
         description="Deadline of the model's stage with all its retries, in seconds.",
+    )
+
+    daily_budget_usd: Annotated[float | None, Field(ge=0)] = setting(
+        "WHYDOWN_AI_DAILY_BUDGET_USD",
+        default=None,
+        description="US dollars that the model may cost in a day (UTC), for models whose price is public. Beyond, "
+        "incidents get the brief and say why. Unset: no limit.",
+    )
+    daily_budget_tokens: Annotated[int | None, Field(ge=0)] = setting(
+        "WHYDOWN_AI_DAILY_BUDGET_TOKENS",
+        default=None,
+        description="Tokens, of prompts and replies, that the model may take in a day (UTC). Beyond, incidents get the "
+        "brief and say why. Unset: no limit.",
     )
 
     @property
@@ -89,10 +102,12 @@ class ModelFailure(Exception):
     def __init__(
         self,
         reason: str,
-        kind: Literal["denied", "unavailable", "unsupportedFormat", "tooLong", "refused", "unusable"],
+        kind: Literal["denied", "unavailable", "unsupportedFormat", "tooLong", "refused", "unusable", "notAsked"],
         retry_after: float | None = None,
     ) -> None:
-        """`reason` is for the operator and names no secret; `kind` decides what is tried next."""
+        """`reason` is for the operator and names no secret; `kind` decides what is tried next: `notAsked` when no call
+        was made at all.
+        """
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
