@@ -224,15 +224,17 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
 
 def skip(
     database: Database, claim: Claim, detail: str, closest: Sequence[str], coverage: Sequence[Coverage]
-) -> tuple[()]:
-    """Ends the attempt without an investigation, for a reason that the incident tells; nothing follows. Raises
-    Fenced.
+) -> tuple[str, ...]:
+    """Ends the attempt without an investigation, for a reason that the incident tells. Gives the work of whoever waited
+    for its diagnosis. Raises Fenced.
     """
     return _end(database, claim, Status.SKIPPED, detail, closest=list(closest), coverage=coverage)
 
 
-def fail(database: Database, claim: Claim, reason: str) -> tuple[()]:
-    """Ends the attempt as failed; it can be asked for again. Nothing follows. Raises Fenced."""
+def fail(database: Database, claim: Claim, reason: str) -> tuple[str, ...]:
+    """Ends the attempt as failed; it can be asked for again. Gives the work of whoever waited for its diagnosis. Raises
+    Fenced.
+    """
     return _end(database, claim, Status.FAILED, reason)
 
 
@@ -287,7 +289,7 @@ def _end(
     *,
     closest: Sequence[str] = (),
     coverage: Sequence[Coverage] = (),
-) -> tuple[()]:
+) -> tuple[str, ...]:
     moment = now()
     with database.writing() as session:
         complete(session, claim, error=detail if status == Status.FAILED else None)
@@ -298,7 +300,7 @@ def _end(
             .values(finished_at=moment, outcome=status, error=detail if status == Status.FAILED else None)
         )
         _show(session, claim, status=status, finished_at=moment, detail=detail, closest=list(closest))
-    return ()
+        return awakened(session, claim.incident_id)
 
 
 def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:

@@ -109,7 +109,7 @@ def test_an_analysis_that_fails_releases_those_who_wait(database: Database) -> N
     db, api = diagnosing(database, "db"), diagnosing(database, "api")
     with pytest.raises(Awaited):
         look(database, api, "db")
-    findings.fail(database, db, "given up")
+    assert findings.fail(database, db, "given up") == (api.work_id,), "whoever waits is woken"
     assert look(database, _claimed(database, api.work_id), "db") is None
     assert shown(database, api).covered_by is None
     assert shown(database, db).covers == ()

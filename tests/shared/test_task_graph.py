@@ -56,6 +56,7 @@ which = st.sampled_from((0, 0, 0, 0, 1, 1, 2, 4, 8))
 
 EVENTS: Final = {
     "deliver": 4,
+    "spread": 2,
     "resolve": 1,
     "retry": 2,
     "admit": 3,
@@ -105,21 +106,23 @@ class TaskGraph(RuleBasedStateMachine):
 
     def deliver(self, draw: Draw) -> None:
         """An alert fires: for the first time, the same delivery once more, or anew, which joins."""
-        if len(self.expected.open()) >= MUCH:
-            return
-        key, anew = (draw(services), draw(alerts)), draw(either)
-        before = self._incident(self.incidents[key]) if key in self.incidents else None
-        self.fired[key] += anew
-        taken = intake.accept(self.database, _delivery(*key, self.fired[key]), QUIET)
-        (accepted,) = taken.incidents
-        assert self.incidents.setdefault(key, accepted.id) == accepted.id
-        assert accepted.new == (before is None)
-        if before is None:
-            assert taken.work == (_first(accepted.id, 1),)
-        else:
-            revived = anew and before.status == Status.CANCELLED
-            assert taken.work == ((_first(before.id, before.attempt + 1),) if revived else ())
-        self._opened(taken.work, "waiting", draw(seldom))
+        if len(self.expected.open()) < MUCH:
+            self._fire((draw(services), draw(alerts)), draw(either), draw(seldom))
+
+    def spread(self, draw: Draw) -> None:
+        """A service fails, then one that needs it; both get as far as their diagnosis."""
+        if len(self.expected.open()) < MUCH:
+            service = draw(st.sampled_from([each for each, needs in DEPENDS_ON.items() if needs]))
+            keys = [(name, draw(alerts)) for name in (draw(st.sampled_from(DEPENDS_ON[service])), service)]
+            for key in keys:
+                self._fire(key, anew=True, lost=False)
+                self._opened(admission.admit(self.database, BOUND), "pending", lost=False)
+            for first in [_first(self.incidents[key], 1) for key in keys]:
+                if self.expected.state[first] == "pending":
+                    self._claim(first)
+                    claim = self.hands.pop()
+                    self._finish(claim, lambda held=claim: self._stage(held, 0), lost=False)  # type: ignore[misc]
+                    self._claim(first.replace("investigate", "diagnose"))
 
     def resolve(self, draw: Draw) -> None:
         """It is over: what has not begun is cancelled, and nothing else."""
@@ -282,6 +285,20 @@ class TaskGraph(RuleBasedStateMachine):
 
     # How it is done.
 
+    def _fire(self, key: tuple[str, int], anew: bool, lost: bool) -> None:
+        before = self._incident(self.incidents[key]) if key in self.incidents else None
+        self.fired[key] += anew
+        taken = intake.accept(self.database, _delivery(*key, self.fired[key]), QUIET)
+        (accepted,) = taken.incidents
+        assert self.incidents.setdefault(key, accepted.id) == accepted.id
+        assert accepted.new == (before is None)
+        if before is None:
+            assert taken.work == (_first(accepted.id, 1),)
+        else:
+            revived = anew and before.status == Status.CANCELLED
+            assert taken.work == ((_first(before.id, before.attempt + 1),) if revived else ())
+        self._opened(taken.work, "waiting", lost)
+
     def _claim(self, work_id: str) -> None:
         within = WITHIN if kind_of(work_id) == "gather" else None
         claim = work.claim(self.database, work_id, within)
@@ -362,11 +379,11 @@ class TaskGraph(RuleBasedStateMachine):
             findings.delivered(self.database, claim, error="dead")
             return ()
         if skips:
-            findings.skip(self.database, claim, "not in the catalog", (), ())
+            opened = findings.skip(self.database, claim, "not in the catalog", (), ())
         else:
-            findings.fail(self.database, claim, "given up")
+            opened = findings.fail(self.database, claim, "given up")
         self.expected.ended.add((claim.incident_id, claim.attempt))
-        return ()
+        return opened
 
     def _opened(self, work_ids: Iterable[str], state: str, lost: bool) -> None:
         self.expected.opened(work_ids, state)
