@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify
 
+from shared.version import own_version
 from webhook import pages
 from webhook.openapi import HTML, Answer, Operation, describes, document
 from webhook.receiver import receiver
@@ -29,8 +29,4 @@ def docs() -> Response:
 
 
 def _document() -> dict[str, Any]:
-    try:
-        own_version = version("whydown")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        own_version = "0"
-    return document(current_app, own_version, receiver().base_url())
+    return document(current_app, own_version(), receiver().base_url())

@@ -9,10 +9,12 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from werkzeug.routing import BaseConverter
 
 from shared.alert import Severity
+from shared.bundle import Bundle
 from shared.incident import MAX_SAID, FeedbackVerdict, Incident, Status
 from shared.moment import now
-from shared.store import feedback, intake, reading
+from shared.store import bundles, feedback, intake, reading
 from shared.store.feedback import Judgement, Unfinished
+from shared.version import own_version
 from shared.wire import Wire
 from webhook import body, pages
 from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
@@ -151,6 +153,31 @@ def show(incident_id: str) -> Response:
         answer.headers["Retry-After"] = str(FIRST_LOOK_SECONDS)
     if waited:
         answer.headers["Preference-Applied"] = f"wait={seconds}"
+    return _private(answer)
+
+
+@routes.get("/incidents/<incident:incident_id>/bundle")
+@describes(
+    Operation(
+        summary="The whole investigation, frozen, to look into or to run again",
+        description="Alert, facts, coverage, brief, prompt, the model's raw reply and the diagnosis of the latest "
+        "attempt that has ended. `whydown replay` runs it again. Secrets were replaced before any of it was stored.",
+        parameters=(_ID,),
+        answers={200: Answer("The bundle.", Bundle)},
+        refusals=(409, 503),
+    )
+)
+def bundle(incident_id: str) -> Response:
+    """The bundle, as a file to keep."""
+    try:
+        found = bundles.bundle(receiver().database, incident_id, own_version())
+    except bundles.Unfinished:
+        detail = "no investigation of it has ended: ask when its `status` is done (GET it with Prefer: wait=60)"
+        raise Problem(409, detail, field="status") from None
+    if found is None:
+        raise _unknown(incident_id)
+    answer = json_answer(found)
+    answer.headers["Content-Disposition"] = f'attachment; filename="whydown-{incident_id}.json"'
     return _private(answer)
 
 

@@ -145,6 +145,24 @@ def evaluate(ctx: click.Context, cases: Path, as_json: bool, show: str | None, b
 
 
 @cli.command()
+@click.argument("incident")
+@click.option("--model", metavar="NAME", help="Ask this model instead of WHYDOWN_AI_CHAT_MODEL.")
+@click.option("--brief-only", is_flag=True, help="Without the model, even if one is configured.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with both diagnoses.")
+@click.option("--as-case", "case", metavar="DIR", type=_FOLDER, help="Write a case folder for `whydown eval` instead.")
+@click.option("--guilty", metavar="CHANGE", help="For --as-case, where the feedback does not tell: a sha, or `none`.")
+@click.option("--url", help="Where Whydown runs. Default: WHYDOWN_PUBLIC_URL, else http://127.0.0.1:8000.")
+@click.pass_context
+def replay(ctx: click.Context, /, incident: str, **asked: Any) -> None:
+    """Runs an investigation again on its frozen facts, and shows both diagnoses side by side. INCIDENT is an incident's
+    id, or a file with its bundle.
+    """
+    from whydown.replay import Wish, run
+
+    ctx.exit(run(incident, Wish(**asked)))
+
+
+@cli.command()
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
     """Asks everything that is configured whether it works; exit status 1 when something does not."""

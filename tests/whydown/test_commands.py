@@ -11,7 +11,20 @@ import pytest
 
 from whydown.commands import Checked, cli
 
-COMMANDS = ("up", "demo", "web", "worker", "beat", "flower", "migrate", "analyze", "eval", "doctor", "settings")
+COMMANDS = (
+    "up",
+    "demo",
+    "web",
+    "worker",
+    "beat",
+    "flower",
+    "migrate",
+    "analyze",
+    "eval",
+    "doctor",
+    "replay",
+    "settings",
+)
 
 
 def whydown(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,8 @@
 """A case folder as a catalog and sources: an incident of the past with all that could have been known of it.
 
 `case.json` (id, alert), `catalog.json`, `commits.json`, `deployments.json`, `flags.json`, `logs/<service>.jsonl`,
-`metrics.csv`, `traces.json`, `patterns.json`. `truth.json` lies beside them and is never opened here.
+`metrics.csv`, `traces.json`, `patterns.json`; or `facts.json`, what was gathered of an incident of one's own
+(`whydown replay --as-case`). `truth.json` lies beside them and is never opened here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
+from shared.bundle import FrozenFact
 from shared.deploy import Deploy
-from shared.incident import CoverageStatus, Fact
+from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, parse_time
 from worker.catalog_model.matching import choose, closest
 from worker.catalog_model.reach import around
@@ -77,7 +80,9 @@ class CaseFolder:
             "traces.spans": ("traces.json", _traces),
         }
         present = ((name, self.path / file, read) for name, (file, read) in files.items())
-        return {name: CaseSource(file, read) for name, file, read in present if file.exists()}
+        found = {name: CaseSource(file, read) for name, file, read in present if file.exists()}
+        frozen = self.path / "facts.json"
+        return found | {name: CaseSource(frozen, partial(_frozen, name)) for name in _frozen_sources(frozen)}
 
 
 class CaseCatalog:
@@ -228,6 +233,19 @@ def _logs(folder: Path, inquiry: Inquiry) -> Gathered:
                 if each.at is None or window.baseline_since <= each.at <= window.until
             ]
     return Gathered(lines=tuple(lines))
+
+
+def _frozen_sources(file: Path) -> list[str]:
+    return [str(line["source"]) for line in _json(file)["coverage"]] if file.exists() else []
+
+
+def _frozen(source: str, file: Path, inquiry: Inquiry) -> Gathered:
+    """What one source found then, or how it failed."""
+    content = _json(file)
+    line = next(Coverage.model_validate(line) for line in content["coverage"] if line["source"] == source)
+    if not line.status.answered:
+        raise SourceFailure(line.status, line.detail or "failed then too")
+    return Gathered(tuple(FrozenFact.model_validate(each) for each in content["facts"] if each["source"] == source))
 
 
 def _patterns(file: Path, inquiry: Inquiry) -> Gathered:
