@@ -140,6 +140,7 @@ def _sections(case: Case, budget: Budget, marks: Marks) -> Iterable[str]:
 
     name = [_item("Name:", clip(case.service, _HEAD)), _item("Entity:", clip(case.entity_ref or "unknown", _HEAD))]
     yield f"ALERT:\n{_fenced(_alert(case), marks)}"
+    yield section("STARTING HYPOTHESES (made by code; test them)", _hypotheses(case.brief), budget.hypotheses)
     yield section("SERVICE CONTEXT", [*name, *map(_fact, facts["service"])], budget.service)
     yield section("RECENT DEPLOYMENTS AND COMMITS", [*map(_fact, facts["changes"])], budget.changes)
     yield section("RECENT ERRORS (from logs)", [*map(_fact, facts["errors"])], budget.errors)
@@ -150,7 +151,6 @@ def _sections(case: Case, budget: Budget, marks: Marks) -> Iterable[str]:
         yield section("SIMILAR INCIDENTS (earlier ones)", [*map(_fact, facts["similar"])], budget.similar)
     if facts["others"]:
         yield section("OTHER FINDINGS", [*map(_fact, facts["others"])], budget.others)
-    yield section("STARTING HYPOTHESES (made by code; test them)", _hypotheses(case.brief), budget.hypotheses)
     yield "GAPS:\n" + ("\n".join(gaps) if gaps else "(none: every source answered)")
 
 
