@@ -20,6 +20,7 @@ from webhook import (
     health,
     incident_routes,
     intake_routes,
+    metrics_routes,
     pages,
     problem,
     sign_in_routes,
@@ -55,6 +56,7 @@ _ROUTES: Final = (
     incident_routes,
     deployment_routes,
     usage_routes,
+    metrics_routes,
     health,
     docs_routes,
     sign_in_routes,
@@ -94,15 +96,7 @@ def create_app(
     )
     pages.install(app)
     problem.install(app, pages.problem)
-    for module in (
-        intake_routes,
-        incident_routes,
-        deployment_routes,
-        usage_routes,
-        health,
-        docs_routes,
-        sign_in_routes,
-    ):
+    for module in _ROUTES:
         app.register_blueprint(module.routes)
     app.before_request(_guard_route)
     app.after_request(_protect)
