@@ -108,7 +108,8 @@ def measure(database: Database) -> Telemetry:
 
 
 def _counted(session: Session, column: InstrumentedAttribute[str]) -> dict[str, int]:
-    return dict(session.execute(select(column, func.count()).group_by(column)).tuples().all())
+    counted = session.execute(select(column, func.count()).group_by(column))
+    return {row[0]: row[1] for row in counted}
 
 
 def _durations(

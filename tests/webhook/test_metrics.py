@@ -27,7 +27,7 @@ def _figures(client: FlaskClient) -> dict[tuple[str, tuple[str, ...]], float]:
     assert answer.status_code == 200
     assert answer.content_type.startswith("text/plain; version=")
     return {
-        (sample.name, tuple(sample.labels.values())): sample.value
+        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -73,9 +73,9 @@ def test_what_happened_is_counted(database: Database) -> None:
     assert found["whydown_source_asked", ("changes.git", "timeout")] == 1
     assert found["whydown_source_asked", ("logs.loki", "ok")] == 1
     assert found["whydown_source_mean_seconds", ("logs.loki",)] == pytest.approx(1.5)
-    assert found["whydown_model_calls_total", ("openai", "gpt-4o")] == 1
-    assert found["whydown_model_tokens_total", ("openai", "gpt-4o", "cached")] == 300
-    assert found["whydown_model_cost_usd_total", ("openai", "gpt-4o")] == 0.25
+    assert found["whydown_model_calls_total", ("gpt-4o", "openai")] == 1
+    assert found["whydown_model_tokens_total", ("cached", "gpt-4o", "openai")] == 300
+    assert found["whydown_model_cost_usd_total", ("gpt-4o", "openai")] == 0.25
     assert found["whydown_deliveries", ("dead",)] == 0
 
 
