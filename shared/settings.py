@@ -34,6 +34,7 @@ SECTIONS: tuple[str, ...] = (
     "shared.settings:Address",
     "webhook.settings:Access",
     "webhook.grouping:Grouping",
+    "webhook.senders.generic:Config",
     "webhook.settings:Serving",
     "shared.settings:Investigation",
     "shared.redaction.installed:Config",

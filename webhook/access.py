@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from shared.errors import ConfigurationError
 from webhook.problem import Problem
+from webhook.senders import canonical
 from webhook.settings import Access
 from webhook.signatures import SIGNED
 
@@ -83,7 +84,7 @@ class Guard:
         )
 
     def _check_webhook(self, request: Request) -> None:
-        sender = (request.view_args or {}).get("sender", "")
+        sender = canonical((request.view_args or {}).get("sender", ""))
         secret = self.access.sender_secrets().get(sender)
         if secret is not None:
             headers = {name.lower(): value for name, value in request.headers.items()}

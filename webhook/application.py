@@ -31,6 +31,7 @@ from webhook.body import MAX_BYTES
 from webhook.grouping import Grouping
 from webhook.openapi import operation_of
 from webhook.receiver import EXTENSION, Queue, Receiver
+from webhook.senders import SENDERS
 from webhook.settings import Access
 
 LARGEST_DISCARD: Final = 64 * 1024 * 1024
@@ -94,6 +95,8 @@ def create_app(
         redactor=cache(lambda: redactor(redaction_key(database))),
         waiting=threading.BoundedSemaphore(waiting),
     )
+    for _, kind in SENDERS:
+        kind(app.extensions[EXTENSION].grouping)  # what is configured wrongly stops the start, not an alert
     pages.install(app)
     problem.install(app, pages.problem)
     for module in _ROUTES:

@@ -132,10 +132,10 @@ def http_url(value: object) -> str | None:
     return value if reachable else None
 
 
-def other_route(body: Mapping[str, Any]) -> str:
+def other_route(body: object) -> str:
     """A sentence about the route that this body was probably meant for; empty when nothing is recognized."""
     for field, route in _TELLING_FIELDS.items():
-        if field in body:
+        if isinstance(body, dict) and field in body:
             return f" A body with `{field}` belongs to POST {route}."
     return ""
 
@@ -151,6 +151,17 @@ _TELLING_FIELDS: Final = {
     "ruleName": "/webhook/grafana",
     "evalMatches": "/webhook/grafana",
     "alerts": "/webhook/alertmanager or /webhook/grafana",
+    "alert_transition": "/webhook/datadog",
+    "essentialsVersion": "/webhook/azure-monitor",
+    "schemaId": "/webhook/azure-monitor",
+    "integrationId": "/webhook/opsgenie",
+    "specversion": "/webhook/cloudevents",
+    "TopicArn": "/webhook/cloudwatch",
+    "incident": "/webhook/gcp-monitoring",
+    "impactedEntities": "/webhook/newrelic",
+    "heartbeat": "/webhook/uptime-kuma",
+    "check_params": "/webhook/pingdom",
+    "event_definition_id": "/webhook/graylog",
 }
 
 

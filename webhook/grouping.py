@@ -32,9 +32,11 @@ class Grouping(Section):
     )
 
 
-def service_of(labels: Mapping[str, str], annotations: Mapping[str, str], service_labels: Sequence[str]) -> str:
+def service_of(
+    labels: Mapping[str, str], annotations: Mapping[str, str], service_labels: Sequence[str], unnamed: str = UNNAMED
+) -> str:
     """The service that an alert names: by an entity ref in a label or annotation, else by the first of
-    `service_labels` that is set. UNNAMED when it names none.
+    `service_labels` that is set. `unnamed` when it names none.
     """
     folded_labels, folded_annotations = _folded(labels), _folded(annotations)
     for source in (folded_labels, folded_annotations):
@@ -44,7 +46,7 @@ def service_of(labels: Mapping[str, str], annotations: Mapping[str, str], servic
     for name in service_labels:
         if service := one_line(folded_labels.get(_fold(name)), MAX_SERVICE):
             return service
-    return UNNAMED
+    return unnamed
 
 
 def fingerprint_of(*parts: str) -> str:

@@ -13,11 +13,12 @@ CALLBACK: Final = "callbackUrl"
 """The one field that is kept as it came: a result is posted to it, and it is never shown."""
 
 
-def json_body() -> Any:
-    """The body's JSON. Raises webhook.body.BodyRejected."""
+def json_body(also_text: bool = False) -> Any:
+    """The body's JSON, `also_text` where it is sent as text/plain. Raises webhook.body.BodyRejected."""
+    told = request.headers.get("Content-Type")
     return body.parse(
         request.get_data(),
-        request.headers.get("Content-Type"),
+        "application/json" if also_text and request.mimetype == "text/plain" else told,
         request.headers.get("Content-Encoding"),
         without_secrets,
     )

@@ -20,7 +20,7 @@ from webhook.openapi import JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import wait_seconds
 from webhook.problem import Problem, validated
 from webhook.receiver import receiver
-from webhook.senders import SENDERS, MalformedBody
+from webhook.senders import SENDERS, MalformedBody, canonical
 
 routes = Blueprint("intake", __name__)
 
@@ -74,12 +74,12 @@ def webhook(sender: str) -> Response:
     """Commits the delivery, tells the workers, answers."""
     here = receiver()
     try:
-        kind = SENDERS.load(sender)
+        kind = SENDERS.load(canonical(sender))
     except UnknownName as unknown:
         raise Problem(404, str(unknown), field="sender") from None
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        delivery = kind(here.grouping).parse(json_body(), headers)
+        delivery = kind(here.grouping).parse(json_body(also_text=getattr(kind, "takes_text", False)), headers)
     except MalformedBody as malformed:
         raise Problem(422, malformed.detail, field=malformed.field) from None
     if not delivery.groups:

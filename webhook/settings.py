@@ -29,9 +29,21 @@ class Access(Section):
         description="HMAC secret of Grafana's contact point. Set: its webhooks must be signed, and need no token.",
     )
 
+    pagerduty_secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_PAGERDUTY",
+        default=None,
+        description="Secret of PagerDuty's webhook subscription. Set: its webhooks must be signed, and need no token.",
+    )
+    sentry_secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_SENTRY",
+        default=None,
+        description="Client secret of Sentry's integration. Set: its webhooks must be signed, and need no token.",
+    )
+
     def sender_secrets(self) -> dict[str, SecretStr]:
         """The secret of every sender that must sign."""
-        return {"grafana": self.grafana_secret} if self.grafana_secret else {}
+        secrets = {"grafana": self.grafana_secret, "pagerduty": self.pagerduty_secret, "sentry": self.sentry_secret}
+        return {sender: secret for sender, secret in secrets.items() if secret}
 
 
 class Serving(Section):

@@ -26,12 +26,33 @@ def grafana(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
         if not _recent(timestamp):
             return False
         raw = timestamp.encode() + b":" + raw
-    expected = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.strip().lower().encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(_hex(raw, secret).encode(), signature.strip().lower().encode("utf-8", "surrogatepass"))
 
 
-SIGNED: Final[Mapping[str, Verify]] = {"grafana": grafana}
+def pagerduty(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+    """`v1=` and the hex HMAC-SHA256 of the body, several while a secret is changed:
+    https://developer.pagerduty.com/docs/verifying-webhook-signatures.
+    """
+    shown = [each.strip() for each in headers.get("x-pagerduty-signature", "").split(",")]
+    return any(
+        hmac.compare_digest(f"v1={_hex(raw, secret)}".encode(), each.encode("utf-8", "surrogatepass")) for each in shown
+    )
+
+
+def sentry(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+    """Hex HMAC-SHA256 of the body:
+    https://docs.sentry.io/organization/integrations/integration-platform/webhooks/#sentry-hook-signature.
+    """
+    shown = headers.get("sentry-hook-signature", "")
+    return hmac.compare_digest(_hex(raw, secret).encode(), shown.encode("utf-8", "surrogatepass"))
+
+
+SIGNED: Final[Mapping[str, Verify]] = {"grafana": grafana, "pagerduty": pagerduty, "sentry": sentry}
 """By sender: how its signature is checked."""
+
+
+def _hex(raw: bytes, secret: str) -> str:
+    return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
 def _recent(timestamp: str) -> bool:

@@ -163,7 +163,36 @@ def test_grafana_must_sign_when_its_secret_is_set(sqlite: Database) -> None:
 
 
 def test_every_secret_belongs_to_a_sender_that_signs() -> None:
-    assert set(Access(grafana_secret=SecretStr(SECRET)).sender_secrets()) == set(SIGNED) <= set(SENDERS.names())
+    secret = SecretStr(SECRET)
+    access = Access(grafana_secret=secret, pagerduty_secret=secret, sentry_secret=secret)
+    assert set(access.sender_secrets()) == set(SIGNED) <= set(SENDERS.names())
+
+
+@pytest.mark.parametrize(
+    ("sender", "header", "shown"),
+    [("pagerduty", "X-PagerDuty-Signature", "v1=0000,v1={}"), ("sentry", "Sentry-Hook-Signature", "{}")],
+)
+def test_vendors_that_sign_need_no_token_and_nothing_else_passes(
+    sender: str, header: str, shown: str, sqlite: Database
+) -> None:
+    access = Access(
+        webhook_token=SecretStr(WEBHOOK_TOKEN),
+        pagerduty_secret=SecretStr(SECRET),
+        sentry_secret=SecretStr(SECRET),
+        grafana_secret=None,
+    )
+    client = receiver_on(sqlite, access=access).test_client()
+    body = b'{"event": {"event_type": "pagey.ping"}, "data": {"installation": {}}}'
+    signed = shown.format(hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest())
+
+    def send(raw: bytes, **headers: str) -> int:
+        asked = {"Content-Type": "application/json", **headers}
+        return client.post(f"/webhook/{sender}", data=raw, headers=asked).status_code
+
+    assert send(body, **{header: signed}) == 202
+    assert send(body + b" ", **{header: signed}) == 401
+    assert send(body, **{header: ""}) == 401
+    assert send(body, **WEBHOOK) == 401
 
 
 def test_listening_beyond_loopback_needs_both_tokens() -> None:

@@ -5,8 +5,9 @@ A sender is pure: it turns one verified body into a Delivery and knows nothing o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from shared.alert import Delivery
 from shared.registry import Registry
@@ -41,6 +42,39 @@ SENDERS: Registry[Sender] = Registry[Any](
     {
         "alert": "webhook.senders.plain:Plain",
         "alertmanager": "webhook.senders.alertmanager_v4:AlertmanagerV4",
+        "azure-monitor": "webhook.senders.azure_monitor:AzureMonitor",
+        "cloudevents": "webhook.senders.cloud_events:CloudEvents",
+        "cloudwatch": "webhook.senders.cloudwatch:CloudWatch",
+        "datadog": "webhook.senders.datadog:Datadog",
+        "gcp-monitoring": "webhook.senders.google_cloud:GoogleCloud",
+        "generic": "webhook.senders.generic:Generic",
         "grafana": "webhook.senders.grafana_alerting:GrafanaAlerting",
+        "graylog": "webhook.senders.graylog:Graylog",
+        "newrelic": "webhook.senders.new_relic:NewRelic",
+        "opsgenie": "webhook.senders.opsgenie:Opsgenie",
+        "pagerduty": "webhook.senders.pagerduty:PagerDuty",
+        "pingdom": "webhook.senders.pingdom:Pingdom",
+        "sentry": "webhook.senders.sentry:Sentry",
+        "splunk": "webhook.senders.splunk_observability:SplunkObservability",
+        "uptime-kuma": "webhook.senders.uptime_kuma:UptimeKuma",
+        "zabbix": "webhook.senders.zabbix:Zabbix",
     },
 )
+
+_ALIASES: Final = {
+    "aws": "cloudwatch",
+    "awssnscloudwatch": "cloudwatch",
+    "sns": "cloudwatch",
+    "azure": "azure-monitor",
+    "cdevents": "cloudevents",
+    "gcp": "gcp-monitoring",
+    "googlecloud": "gcp-monitoring",
+    "signalfx": "splunk",
+}
+
+
+def canonical(name: str) -> str:
+    """The name of a sender as the registry has it, however it is written: `uptime_kuma`, `UptimeKuma`, `gcp`."""
+    folded = re.sub(r"[^a-z0-9]", "", name.lower())
+    known = {re.sub(r"[^a-z0-9]", "", each): each for each in SENDERS.names()}
+    return _ALIASES.get(folded) or known.get(folded, name)

@@ -253,7 +253,7 @@ _MOST_SET_ASIDE: Final = 5
 
 def _hypotheses(brief: Brief) -> list[str]:
     onset = f"{rfc3339(brief.onset)} ({brief.onset_reason})" if brief.onset else "unknown"
-    items = [_item("Onset:", onset), _item("Summary:", brief.summary), _item("Verdict of the code:", brief.verdict)]
+    items = [_item("Onset:", onset), _item("Verdict of the code:", brief.verdict)]
     for suspect in brief.suspects:
         reasons = "; ".join(suspect.reasons)
         label = f"Suspect {suspect.kind} (score {suspect.score:.2f}, {', '.join(suspect.facts) or 'no facts'}):"

@@ -15,8 +15,8 @@ from tests.corpora.hostile_bodies import HostileBody, bodies
 from webhook.body import BodyRejected, parse, text
 from webhook.fields import MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, MAX_LINKS, http_url
 from webhook.grouping import MAX_FINGERPRINT, MAX_SERVICE, MAX_TITLE, Grouping
+from webhook.plain_alert import MAX_ERRORS
 from webhook.senders import SENDERS, MalformedBody
-from webhook.senders.plain import MAX_ERRORS
 
 REDACTOR = Redactor()
 ROUTES = tuple(SENDERS.names())
@@ -68,7 +68,7 @@ def test_hostile_bodies(hostile: HostileBody, route: str) -> None:
     delivery = taken(
         route, hostile.body, hostile.headers["Content-Type"] or None, hostile.headers.get("Content-Encoding")
     )
-    if hostile.expect == "reject":
+    if hostile.expect == "reject" and (route, hostile.name) != ("cloudevents", "top_list"):  # a batch is a list
         assert delivery is None
     if delivery is not None:
         check(delivery)

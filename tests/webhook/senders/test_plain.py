@@ -11,8 +11,9 @@ from shared.alert import Alert, Delivery, Severity
 from shared.incident import Link
 from webhook.fields import NOTE
 from webhook.grouping import Grouping
+from webhook.plain_alert import MAX_ERRORS
 from webhook.senders import SENDERS, MalformedBody
-from webhook.senders.plain import MAX_ERRORS, Plain
+from webhook.senders.plain import Plain
 
 
 def parse(body: Any) -> Delivery:

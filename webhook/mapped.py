@@ -1,0 +1,127 @@
+"""A body told by a map of its fields: enough for most senders, and for those that nobody has heard of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Pairs
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from shared.alert import Delivery, Severity
+from webhook.fields import FINISHED_WORDS, Fields, other_route
+from webhook.grouping import Grouping, groups_of, service_of
+from webhook.reported_alert import Reported, first, tags_of, within
+from webhook.senders import MalformedBody
+
+MOST_ALERTS: Final = 1_000
+"""Alerts of one body that are read."""
+
+Paths = tuple[str, ...]
+"""Places in a body, `incident.resource.labels`, the likeliest first; a number is a place in a list. The first that says
+anything counts.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Where in a body stands what."""
+
+    title: Paths
+    service: Paths = ()
+    fingerprint: Paths = ()
+    status: Paths = ()
+    severity: Paths = ()
+    started: Paths = ()
+    ended: Paths = ()
+    description: Paths = ()
+    errors: Paths = ()
+    url: Paths = ()
+    labels: Paths = ()
+    """Objects or lists of tags: all of them count."""
+    alerts: str | None = None
+    """A list of alerts in the body; without it the body is one alert."""
+    over: frozenset[str] = FINISHED_WORDS
+    """Words of `status` for an alert that is over, lower case."""
+    ignored: frozenset[str] = frozenset()
+    """Words of `status` for what is no alert."""
+    severities: Pairs[str, Severity] = field(default_factory=dict)
+    """Words of `severity` that mean something else here than elsewhere, lower case."""
+
+
+class Mapped:
+    """A sender whose bodies are told by a map."""
+
+    sender: ClassVar[str]
+    map: Map
+    hint: ClassVar[str] = "send this sender's own webhook body"
+
+    def __init__(self, grouping: Grouping) -> None:
+        """`grouping` says which labels name the service."""
+        self.grouping = grouping
+
+    def parse(self, body: Any, headers: Pairs[str, str]) -> Delivery:
+        """One group for each alert. Raises MalformedBody."""
+        Fields(body)
+        listed = self._listed(body)
+        reported = [each for item in listed[:MOST_ALERTS] if (each := self.read(item)) is not None]
+        if not reported:
+            return Delivery(self.sender, (), ignored=self._why_nothing(listed))
+        alerts = [each.alert() for each in reported]
+        keyed = [(alert.fingerprint, alert) for alert in alerts]
+        return Delivery(self.sender, groups_of(keyed, len(listed[MOST_ALERTS:])))
+
+    def read(self, item: Any) -> Reported | None:
+        """One alert of the body; None when it is none. Raises MalformedBody."""
+        told = self.map
+        if not (title := self._at(item, told.title)):
+            place = told.title[0] if told.title else "the title"
+            raise MalformedBody(f"{place} is missing: {self.hint}.{other_route(item)}", place)
+        status = self._at(item, told.status).lower()
+        if status in told.ignored:
+            return None
+        labels = {name: value for path in told.labels for name, value in tags_of(_at(item, path)).items()}
+        severity = self._at(item, told.severity)
+        named = service_of(labels, {}, self.grouping.service_labels, unnamed="")
+        return Reported(
+            title=title,
+            identity=self._at(item, told.fingerprint),
+            service=self._at(item, told.service) or named,
+            firing=status not in told.over,
+            severity=told.severities.get(severity.lower()) or Severity.of(severity),
+            started=self._at(item, told.started),
+            ended=self._at(item, told.ended),
+            labels=labels,
+            annotations={"description": self._at(item, told.description)},
+            pages={self.sender.capitalize(): self._at(item, told.url)},
+            errors=self._at(item, told.errors),
+        )
+
+    def _listed(self, body: Any) -> list[Any]:
+        if self.map.alerts is None:
+            return [body]
+        found = _at(body, self.map.alerts)
+        if not isinstance(found, list):
+            raise MalformedBody(
+                f"{self.map.alerts} must be a list of alerts: {self.hint}.{other_route(body)}", self.map.alerts
+            )
+        return [item for item in found if isinstance(item, dict)]
+
+    def _why_nothing(self, listed: list[Any]) -> str:
+        words = sorted({self._at(item, self.map.status) for item in listed})[:3]
+        return f"the status {', '.join(words)} opens no incident" if words else "the body holds no alerts"
+
+    @staticmethod
+    def _at(item: Any, paths: Paths) -> str:
+        return first(value for path in paths if _says_something(value := _at(item, path)))
+
+
+def _says_something(value: Any) -> bool:
+    """Not so objects and lists, nor variables of a template that nobody filled in: `$SERVICE`, `{{ service }}`."""
+    return not isinstance(value, dict | list | bool) and not (isinstance(value, str) and _UNFILLED.fullmatch(value))
+
+
+_UNFILLED: Final = re.compile(r"\$[A-Z][A-Z0-9_]*|\{\{.*\}\}|\*insert .*\*", re.DOTALL)
+
+
+def _at(value: Any, path: str) -> Any:
+    return within(value, *(int(step) if step.isdigit() else step for step in path.split(".")))

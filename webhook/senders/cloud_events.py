@@ -1,0 +1,104 @@
+"""CloudEvents in every form that JSON over HTTP has (structured, batch, binary), and the incidents of CDEvents in them
+or by themselves.
+
+https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md
+https://github.com/cdevents/spec/blob/main/continuous-operations.md
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.alert import Alert, Delivery, Severity
+from webhook.fields import Fields, other_route
+from webhook.grouping import Grouping, groups_of
+from webhook.plain_alert import plain_alert
+from webhook.reported_alert import Reported, first, within
+from webhook.senders import MalformedBody
+
+MOST_EVENTS: Final = 1_000
+"""Events of one batch that are read."""
+
+_INCIDENT: Final = re.compile(r"dev\.cdevents\.incident\.(?P<what>detected|reported|resolved)\b")
+
+
+class CloudEvents:
+    """`POST /webhook/cloudevents`. A CDEvents incident opens an incident; so does an event whose data is our plain body
+    (`serviceName`, ...). Other events are accepted and ignored.
+    """
+
+    def __init__(self, grouping: Grouping) -> None:
+        """The events name their service themselves."""
+
+    def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
+        """One group for each incident. Raises MalformedBody."""
+        events = body if isinstance(body, list) else [_from_headers(body, headers)]
+        found: list[Alert] = []
+        kinds: list[str] = []
+        for place, event in enumerate(events[:MOST_EVENTS]):
+            kind, data = _told(Fields(event, f"[{place}]" if isinstance(body, list) else "").values)
+            kinds.append(kind)
+            if incident := _INCIDENT.match(kind):
+                found.append(_incident(data, incident["what"]))
+            elif isinstance(data, dict) and "serviceName" in data:
+                found.append(plain_alert(Fields(data)))
+        if not found:
+            shown = ", ".join(sorted(set(filter(None, kinds)))[:3]) or "no events"
+            return Delivery("cloudevents", (), ignored=f"no incident is told: {shown}")
+        keyed = [(alert.fingerprint, alert) for alert in found]
+        return Delivery("cloudevents", groups_of(keyed, len(events[MOST_EVENTS:])))
+
+
+def _from_headers(body: Any, headers: Mapping[str, str]) -> Any:
+    """The event of a binary request: its attributes are headers, its data is the body."""
+    if "ce-type" not in headers:
+        return body
+    attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
+    return {**attributes, "data": body}
+
+
+def _told(event: Mapping[str, Any]) -> tuple[str, Any]:
+    """The type of an event and what it is about. Raises MalformedBody."""
+    data = event.get("data")
+    inner = first([within(data, "context", "type"), within(event, "context", "type")])
+    if inner:
+        return inner, data if within(data, "context", "type") else event
+    if "type" not in event:
+        detail = (
+            "type is missing: send a CloudEvent (specversion, type, source, id, data) or a CDEvent (context, subject)."
+        )
+        raise MalformedBody(f"{detail}{other_route(event)}", "type")
+    return first([event["type"]]), data
+
+
+def _incident(event: Mapping[str, Any], what: str) -> Alert:
+    subject, custom = event.get("subject"), event.get("customData")
+    at = within(event, "context", "timestamp")
+    source = first([within(subject, "source"), within(event, "context", "source")])
+    described = first([within(subject, "content", "description")])
+    return Reported(
+        title=described or "Incident",
+        identity=f"{source} {first([within(subject, 'id')])}",
+        service=first([within(subject, "content", "service", "id")]).rpartition("/")[2],
+        firing=what != "resolved",
+        severity=_severity(custom),
+        started=at if what != "resolved" else None,
+        ended=at,
+        labels={
+            "environment": within(subject, "content", "environment", "id"),
+            "artifact": within(subject, "content", "artifactId"),
+            **(
+                {name: value for name, value in custom.items() if not isinstance(value, dict | list)}
+                if isinstance(custom, dict)
+                else {}
+            ),
+        },
+        pages={"Ticket": within(subject, "content", "ticketURI")},
+    ).alert()
+
+
+def _severity(custom: Any) -> Severity:
+    told = (Severity.of(within(custom, name)) for name in ("severity", "priority"))
+    return next((severity for severity in told if severity is not Severity.UNKNOWN), Severity.UNKNOWN)

@@ -1,0 +1,99 @@
+"""CloudWatch alarms by Amazon SNS: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.alert import Delivery, Severity
+from webhook.fields import Fields, other_route
+from webhook.grouping import Grouping, groups_of, service_of
+from webhook.reported_alert import Reported, first, tags_of, within
+from webhook.senders import MalformedBody
+
+_NAMING: Final = (
+    "ServiceName", "FunctionName", "ApiName", "LoadBalancer", "TargetGroup", "DBInstanceIdentifier",
+    "DBClusterIdentifier", "ClusterName", "QueueName", "TopicName", "TableName", "BucketName",
+    "StateMachineArn", "InstanceId",
+)  # fmt: skip
+"""Dimensions that name what an alarm is about, likeliest a service first."""
+
+
+class CloudWatch:
+    """`POST /webhook/cloudwatch`. The service is told by a dimension. SNS sends JSON as text/plain."""
+
+    takes_text = True
+
+    def __init__(self, grouping: Grouping) -> None:
+        """`grouping` says which dimensions name the service before all others."""
+        self.grouping = grouping
+
+    def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
+        """One group of one alert. Raises MalformedBody."""
+        fields = Fields(body)
+        kind = fields.line("Type", 64)
+        if kind == "SubscriptionConfirmation":
+            return Delivery("cloudwatch", (), ignored=TO_CONFIRM)
+        if kind == "UnsubscribeConfirmation":
+            return Delivery("cloudwatch", (), ignored="the subscription was ended")
+        alarm = _message(fields)
+        if not (name := first([alarm.get("AlarmName"), within(alarm, "detail", "alarmName")])):
+            detail = "Message holds no CloudWatch alarm (AlarmName): subscribe to the topic that alarms are sent to."
+            if kind == "Notification":
+                return Delivery("cloudwatch", (), ignored=detail)
+            raise MalformedBody(f"{detail}{other_route(body)}", "Message")
+        state = first([alarm.get("NewStateValue"), within(alarm, "detail", "state", "value")])
+        if state == "INSUFFICIENT_DATA":
+            return Delivery("cloudwatch", (), ignored=f"{name} has too little data to tell")
+        dimensions = tags_of(within(alarm, "Trigger", "Dimensions"))
+        named = service_of(dimensions, {}, self.grouping.service_labels, unnamed="")
+        changed = first(
+            [
+                alarm.get("StateChangeTime"),
+                within(alarm, "detail", "state", "timestamp"),
+                fields.values.get("Timestamp"),
+            ]
+        )
+        reported = Reported(
+            title=name,
+            identity=first(
+                [alarm.get("AlarmArn"), f"{first([alarm.get('AWSAccountId')])} {first([alarm.get('Region')])} {name}"]
+            ),
+            service=named or first(dimensions.get(each) for each in _NAMING) or first(dimensions.values()),
+            firing=state != "OK",
+            severity=Severity.of(dimensions.get("severity")),
+            started=_with_colon(changed) if state != "OK" else None,
+            ended=_with_colon(changed),
+            labels={
+                **dimensions,
+                "alarm": name,
+                "region": alarm.get("Region"),
+                "metric": within(alarm, "Trigger", "MetricName"),
+            },
+            annotations={"description": alarm.get("AlarmDescription"), "reason": alarm.get("NewStateReason")},
+        )
+        alert = reported.alert()
+        return Delivery("cloudwatch", groups_of([(alert.fingerprint, alert)]))
+
+
+TO_CONFIRM: Final = (
+    "the subscription waits to be confirmed: open the SubscribeURL of this message once (AWS console, or the log of "
+    "whoever sent it)"
+)
+
+
+def _message(fields: Fields) -> Mapping[str, Any]:
+    """The alarm: a JSON text in `Message`, or the body itself where raw message delivery is on."""
+    message = fields.values.get("Message", fields.values)
+    if isinstance(message, str):
+        try:
+            message = json.loads(message)
+        except (ValueError, RecursionError):
+            return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _with_colon(shown: str) -> str:
+    """`2019-02-15T23:53:45.093+0000` as RFC 3339 has it."""
+    return f"{shown[:-2]}:{shown[-2:]}" if len(shown) > 5 and shown[-5] in "+-" and shown[-4:].isdigit() else shown

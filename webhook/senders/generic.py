@@ -1,0 +1,111 @@
+"""Any JSON that tells of an alert, read by a map of its fields: for senders that nobody has written a connector for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields as fields_of
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from shared.alert import Delivery
+from shared.errors import ConfigurationError
+from shared.settings import Section, setting
+from webhook.body import MAX_STRING, text
+from webhook.fields import FINISHED_WORDS
+from webhook.grouping import Grouping
+from webhook.mapped import Map, Mapped
+from webhook.senders import MalformedBody
+
+_WRAPPERS: Final = ("", "event.", "alert.", "incident.", "data.")
+
+
+def _guess(names: str) -> tuple[str, ...]:
+    """Each name at the top of the body, then inside of what usually wraps an alert."""
+    return tuple(wrapper + name for wrapper in _WRAPPERS for name in names.split())
+
+
+GUESSED: Final = Map(
+    title=_guess("title alertTitle alertname check_name name subject summary message msg event description info"),
+    service=_guess("service serviceName service_name app application component check_name resourceName host hostname"),
+    fingerprint=_guess(
+        "fingerprint dedupKey dedup_key alertId alert_id incidentId incident_id check_id monitorID monitor_id key id"
+    ),
+    status=_guess("status state alert_action action alert_type"),
+    severity=_guess("severity priority level criticality urgency"),
+    started=_guess("startedAt started_at startsAt startDate timestamp time date createdAt created_at"),
+    ended=_guess("endedAt ended_at endsAt resolvedAt resolved_at cancelDate updatedAt updated_at"),
+    description=_guess("description message summary details body info"),
+    errors=_guess("errors error check_error_message stacktrace"),
+    url=_guess("url link alert_url source_url html_url"),
+    labels=_guess("labels tags attributes dimensions fields"),
+    over=FINISHED_WORDS
+    | {"resolve", "recovery", "alert_recovery", "close", "up", "success", "end", "ended", "cleared", "canceled"},
+    ignored=frozenset({"test", "acknowledged", "acknowledge"}),
+)
+"""Names that many senders give their fields: what counts where no map is configured."""
+
+_NAMES: Final = {
+    **{field.name: field.name for field in fields_of(Map) if field.name not in ("severities", "started", "ended")},
+    "startedAt": "started",
+    "endedAt": "ended",
+}
+_WORDS: Final = ("over", "ignored")
+
+
+class Config(Section):
+    """How the generic sender reads bodies."""
+
+    generic_map: Path | None = setting(
+        "WHYDOWN_GENERIC_MAP",
+        default=None,
+        description="YAML file that says where in the bodies of /webhook/generic stands what (docs/senders.md). "
+        "Unset: the names that many senders use.",
+    )
+
+
+class Generic(Mapped):
+    """`POST /webhook/generic`."""
+
+    sender = "generic"
+    hint = "say with WHYDOWN_GENERIC_MAP where the title stands (docs/senders.md)"
+
+    def __init__(self, grouping: Grouping) -> None:
+        """Reads the map. Raises ConfigurationError."""
+        super().__init__(grouping)
+        path = Config.read().generic_map
+        self.map = _read(path) if path else GUESSED
+
+    def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
+        """One group for each alert. Raises MalformedBody."""
+        try:
+            return super().parse(body, headers)
+        except MalformedBody:
+            if "{{" not in text(body, MAX_STRING):
+                raise
+            return Delivery(self.sender, (), ignored="its {{variables}} were not filled in: a test of a template")
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path) -> Map:
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as failure:
+        raise ConfigurationError(f"WHYDOWN_GENERIC_MAP: {path} cannot be read ({type(failure).__name__})") from None
+    if not isinstance(said, dict) or "title" not in said:
+        raise ConfigurationError(f"WHYDOWN_GENERIC_MAP: {path} must be a map that says at least where `title` stands")
+    if unknown := sorted(map(str, said.keys() - _NAMES.keys())):
+        raise ConfigurationError(f"WHYDOWN_GENERIC_MAP: {path}: {unknown[0]} is none of {', '.join(_NAMES)}")
+    return Map(**{_NAMES[name]: _value(path, name, value) for name, value in said.items()})
+
+
+def _value(path: Path, name: str, value: Any) -> Any:
+    if name == "alerts" and isinstance(value, str):
+        return value
+    words = [value] if isinstance(value, str) else value
+    if name == "alerts" or not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        kind = "a word or a list of words" if name in _WORDS else "a path like `incident.title`, or a list of paths"
+        raise ConfigurationError(f"WHYDOWN_GENERIC_MAP: {path}: {name} must be {kind}")
+    return frozenset(word.lower() for word in words) if name in _WORDS else tuple(words)
