@@ -38,8 +38,8 @@ LARGEST_DISCARD: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and thrown away, so that its sender gets to read the refusal."""
 
 _CSP: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS: Final = {

@@ -17,8 +17,10 @@ from flask import Flask, render_template, request
 from shared.incident import MAX_SAID, Coverage, CoverageStatus, FeedbackVerdict, Incident, Status, SuggestedAction
 from shared.moment import rfc3339, utc
 from shared.store.reading import Page
+from webhook.blast_radius import graph
 from webhook.fields import http_url
 from webhook.problem import ProblemDocument
+from webhook.timeline_picture import picture
 
 MOST_EVENTS: Final = 40
 """Lines of the timeline; all facts stand below it."""
@@ -50,7 +52,9 @@ def incident(document: Incident, moment: datetime) -> str:
         "incident.html",
         incident=document,
         moment=moment,
-        refresh=REFRESH_SECONDS if running else None,
+        live=REFRESH_SECONDS if running else None,
+        picture=picture(document),
+        graph=graph(document),
         stages=STAGES,
         stalled=_is_stalled(document, moment),
         events=timeline(document),
@@ -113,7 +117,7 @@ def timeline(document: Incident) -> tuple[Event, ...]:
     events = [
         Event(fact.at, fact.kind, fact.text.partition("\n")[0], fact.id)
         for fact in document.facts
-        if fact.at is not None and fact.kind in ("commit", "deploy", "signature", "alert")
+        if fact.at is not None and fact.kind in ("commit", "deploy", "flag", "signature", "alert")
     ]
     if document.brief and document.brief.onset:
         events.append(
@@ -186,6 +190,7 @@ def install(app: Flask) -> None:
     )  # fmt: skip
     # Browsers keep the sheet for an hour; a new one has a new address.
     app.jinja_env.globals["stylesheet"] = hashlib.sha256(sheet.read_bytes()).hexdigest()[:12]
+    app.jinja_env.globals["script"] = hashlib.sha256(sheet.with_name("page.js").read_bytes()).hexdigest()[:12]
 
 
 _DECEPTIVE: Final = re.compile(

@@ -1,0 +1,90 @@
+// Fills an unfinished page in without a reload, and adds what only a script can: copying, ticking off. Everything else
+// works without it.
+"use strict";
+(() => {
+  const main = document.getElementById("main");
+  const said = document.getElementById("live");
+  const EVERY = 1000;
+  const AT_MOST = 15000;
+
+  const key = (details) => details.id || details.querySelector("summary")?.textContent.trim();
+
+  function enhance() {
+    for (const block of main.querySelectorAll("[data-copy]")) {
+      if (block.querySelector("button")) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "quiet copy";
+      button.textContent = block.dataset.copy;
+      button.addEventListener("click", () => copy(block.querySelector("code, pre"), button));
+      block.append(button);
+    }
+    for (const tick of main.querySelectorAll("input[data-tick]")) {
+      const name = `whydown:${location.pathname}:${tick.dataset.tick}`;
+      tick.hidden = false;
+      tick.checked = localStorage.getItem(name) === "1";
+      tick.onchange = () => (tick.checked ? localStorage.setItem(name, "1") : localStorage.removeItem(name));
+    }
+  }
+
+  async function copy(from, button) {
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(from.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(from); // without permission, or not over https: ready for a long press
+      button.textContent = "Selected";
+    }
+    setTimeout(() => (button.textContent = label), 2000);
+  }
+
+  function openFact() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const folded = target?.closest("details");
+    if (folded && !folded.open) {
+      folded.open = true;
+      target.scrollIntoView();
+    }
+  }
+
+  function show(next) {
+    const fresh = next.getElementById("main");
+    if (fresh === null || fresh.innerHTML === shown) return;
+    shown = fresh.innerHTML;
+    const open = new Set([...main.querySelectorAll("details[open]")].map(key));
+    const focused = document.activeElement?.id;
+    main.replaceChildren(...fresh.childNodes);
+    for (const details of main.querySelectorAll("details")) if (open.has(key(details))) details.open = true;
+    if (focused && focused !== "main") document.getElementById(focused)?.focus({ preventScroll: true });
+    document.title = next.title;
+    said.textContent = main.querySelector("[data-said]")?.textContent ?? "";
+    enhance();
+  }
+
+  async function look(pause) {
+    await new Promise((done) => setTimeout(done, pause));
+    if (document.hidden) {
+      await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+    }
+    let again = pause;
+    try {
+      const answer = await fetch(location.pathname, { headers: { Accept: "text/html" }, cache: "no-store" });
+      if (answer.ok && !answer.redirected) {
+        show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        again = EVERY;
+      } else {
+        again = Math.min(again * 2, AT_MOST);
+      }
+    } catch {
+      again = Math.min(again * 2, AT_MOST);
+    }
+    if (main.querySelector("[data-live]")) look(again);
+  }
+
+  let shown = main.innerHTML;
+  enhance();
+  openFact();
+  addEventListener("hashchange", openFact);
+  if (main.querySelector("[data-live]")) look(EVERY);
+})();
