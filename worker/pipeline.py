@@ -108,8 +108,7 @@ def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
     told = findings.reported(parts.database, claim.incident_id)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
-    recollect(parts, claim, whom.targets[0].service, state)
-    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+    state = recollect(parts, claim, whom.targets[0].service, state)
     made = brief.make(whom, state.facts, state.coverage, complete=True, title=told.title)
     findings.brief_made(parts.database, claim.incident_id, claim.attempt, made)
     case = Case(
