@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated, Final
 
 from flask import Blueprint, Response, request
@@ -11,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from shared.alert import Severity
 from shared.bundle import Bundle
 from shared.incident import MAX_SAID, FeedbackVerdict, Incident, Status
-from shared.moment import now
+from shared.moment import now, rfc3339
 from shared.store import bundles, feedback, intake, reading
 from shared.store.feedback import Judgement, Unfinished
 from shared.version import own_version
@@ -70,6 +72,24 @@ class FeedbackRequest(Asked):
     verdict: FeedbackVerdict = Field(description="how the diagnosis was: right, partly or wrong")
     actual_cause: Said = Field(None, description=f"what it really was, at most {MAX_SAID} characters")
     fixed_by: Said = Field(None, description=f"what fixed it, at most {MAX_SAID} characters")
+
+
+_AGO: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _since(value: object) -> object:
+    ago = _AGO.fullmatch(value.strip()) if isinstance(value, str) else None
+    return rfc3339(now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})) if ago else value
+
+
+class RetryRequest(Asked):
+    """The body of POST /incidents/retry."""
+
+    since: Annotated[Time, BeforeValidator(_since)] = Field(
+        description="received at or after, `2026-11-23T03:12:00Z`, or so long ago: `90m`, `2h`, `7d`"
+    )
+    service: Word | None = Field(None, description="only of this service")
 
 
 def _list_parameters() -> tuple[Parameter, ...]:
@@ -204,6 +224,32 @@ def retry(incident_id: str) -> Response:
     if prefers_page():
         return see_other(f"{request.script_root}/incidents/{incident_id}")
     return accepted(taken)
+
+
+@routes.post("/incidents/retry")
+@describes(
+    Operation(
+        summary="Investigates every failed incident again",
+        description=f"Those received since a time, at most {intake.MOST_AGAIN} at once, the oldest first.",
+        body=RetryRequest,
+        accepts=JSON,
+        example={"since": "2h", "service": "invoice-api"},
+        answers={
+            202: Answer("Committed.", AcceptedIncidents, ("Location", "Retry-After")),
+            303: Answer("For a browser: back to the list.", headers=("Location",), media=()),
+        },
+        refusals=(403, 503),
+    )
+)
+def retry_failed() -> Response:
+    """Opens another attempt of each."""
+    here = receiver()
+    asked = validated(RetryRequest, _sent())
+    taken = intake.failed_again(here.database, asked.since, asked.service)
+    here.queue.publish(taken.work)
+    if prefers_page():
+        return see_other(f"{request.script_root}/incidents")
+    return accepted(taken, None if taken.incidents else "no incident failed since then")
 
 
 @routes.post("/incidents/<incident:incident_id>/feedback")

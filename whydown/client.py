@@ -65,11 +65,27 @@ class Client:
         return True
 
 
-def analyze(service: str, title: str | None, errors: str | None, url: str | None) -> int:
-    """Asks for an analysis of `service` and shows it. Gives the exit status: 0 for a diagnosis."""
+def connected(url: str | None) -> Client:
+    """A client of the Whydown at `url`, or of the configured one."""
     token = Access.read().api_token
     base_url = url or Address.read().public_url or "http://127.0.0.1:8000"
-    client = Client(base_url, token.get_secret_value() if token else None)
+    return Client(base_url, token.get_secret_value() if token else None)
+
+
+def retry_failed(since: str, service: str | None, url: str | None) -> int:
+    """Asks for every failed incident to be investigated again. Gives the exit status. Raises WhydownError."""
+    body = {"since": since, "service": service} if service else {"since": since}
+    taken = connected(url).call("POST", "/incidents/retry", body)
+    for incident in taken["incidents"]:
+        print(f"{incident['status']:<10} {incident['url']}")
+    count = len(taken["incidents"])
+    print(taken.get("ignored") or f"{count} {'incident is' if count == 1 else 'incidents are'} investigated again")
+    return 0
+
+
+def analyze(service: str, title: str | None, errors: str | None, url: str | None) -> int:
+    """Asks for an analysis of `service` and shows it. Gives the exit status: 0 for a diagnosis."""
+    client = connected(url)
     body = {"entityRef": service, "alertTitle": title, "errors": errors}
     accepted = client.call("POST", "/analyze", {name: value for name, value in body.items() if value is not None})
     return show(client, accepted["incidents"][0]["id"], time.sleep)

@@ -163,6 +163,19 @@ def replay(ctx: click.Context, /, incident: str, **asked: Any) -> None:
 
 
 @cli.command()
+@click.option("--failed", is_flag=True, required=True, help="Those that failed; nothing else can be asked for.")
+@click.option("--since", required=True, metavar="TIME", help="Received since then: 90m, 2h, 7d or an RFC 3339 time.")
+@click.option("--service", help="Only of this service.")
+@click.option("--url", help="Where Whydown runs. Default: WHYDOWN_PUBLIC_URL, else http://127.0.0.1:8000.")
+@click.pass_context
+def retry(ctx: click.Context, /, failed: bool, since: str, service: str | None, url: str | None) -> None:
+    """Investigates incidents again on a running Whydown, and says which."""
+    from whydown.client import retry_failed as run
+
+    ctx.exit(run(since, service, url))
+
+
+@cli.command()
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
     """Asks everything that is configured whether it works; exit status 1 when something does not."""

@@ -13,9 +13,7 @@ from typing import Any, Final
 
 from shared.errors import ConfigurationError, WhydownError
 from shared.redaction.installed import redactor
-from shared.settings import Address
-from webhook.settings import Access
-from whydown.client import Client
+from whydown.client import connected
 from worker import llm
 from worker.discreet import Discreet
 from worker.evaluation.replay import BadBundle, Outcome, Replay, read, write_case
@@ -60,11 +58,7 @@ def _fetched(what: str, url: str | None) -> bytes:
         return Path(what).read_bytes()
     if not what.isalnum():
         raise BadBundle(f"{what}: there is no such file, and it is no incident's id either")
-    token = Access.read().api_token
-    client = Client(
-        url or Address.read().public_url or "http://127.0.0.1:8000", token.get_secret_value() if token else None
-    )
-    return json.dumps(client.call("GET", f"/incidents/{what}/bundle")).encode()
+    return json.dumps(connected(url).call("GET", f"/incidents/{what}/bundle")).encode()
 
 
 def _model(name: str | None, brief_only: bool) -> tuple[llm.Provider | None, float]:

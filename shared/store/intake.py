@@ -60,6 +60,10 @@ class Accepted:
     new: bool
 
 
+MOST_AGAIN: Final = 1_000
+"""Failed incidents that one request investigates again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What was committed."""
@@ -124,6 +128,21 @@ def investigate_again(database: Database, incident_id: str) -> Intake | None:
         if not Status(row.status).finished:
             return Intake((Accepted(row.id, Status(row.status), new=False),))
         return Intake((Accepted(row.id, Status.QUEUED, new=False),), (_next_attempt(session, row, now()),))
+
+
+def failed_again(database: Database, since: datetime, service: str | None = None) -> Intake:
+    """Asks for another attempt of every incident that was received since then and failed, the oldest first; at most
+    MOST_AGAIN at once.
+    """
+    failed = select(IncidentRow.id).where(IncidentRow.status == Status.FAILED, IncidentRow.received_at >= since)
+    if service is not None:
+        failed = failed.where(IncidentRow.service == service)
+    with database.reading() as session:
+        found = session.scalars(failed.order_by(IncidentRow.received_at).limit(MOST_AGAIN)).all()
+    taken = [again for incident_id in found if (again := investigate_again(database, incident_id)) is not None]
+    return Intake(
+        tuple(one for each in taken for one in each.incidents), tuple(work for each in taken for work in each.work)
+    )
 
 
 def _taken(database: Database, delivery: Delivery, quiet: timedelta) -> list[Intake]:

@@ -23,6 +23,7 @@ COMMANDS = (
     "eval",
     "doctor",
     "replay",
+    "retry",
     "settings",
 )
 
