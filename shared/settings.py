@@ -187,6 +187,12 @@ class Investigation(Section):
         description="A re-fire joins a resolved incident last seen less than this many minutes ago; "
         "later it opens a new one.",
     )
+    retention_days: Annotated[float | None, Field(ge=1)] = setting(
+        "WHYDOWN_RETENTION_DAYS",
+        default=None,
+        description="Incidents last heard of more than so many days ago are deleted with all that belongs to them, and "
+        "deploys likewise; what the model cost stays. Unset: nothing is deleted.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

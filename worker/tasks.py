@@ -14,7 +14,8 @@ from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import is_away
-from shared.store import admission, work
+from shared.moment import now
+from shared.store import admission, retention, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, celery_app, publish
 from worker import isolation, pipeline
@@ -105,9 +106,16 @@ def reconcile() -> None:
         with suppress(Fenced):
             more += pipeline.too_late(parts(), claim)
     _admit()
+    _expire()
     if more:
         _log.info("reconciled", published=len(more), overdue=len(found.overdue))
     publish(more)
+
+
+def _expire() -> None:
+    days = parts().settings.retention_days
+    if days is not None and (count := retention.expire(parts().database, now() - timedelta(days=days))):
+        _log.info("expired", incidents=count)
 
 
 def _do(work_id: str, seconds: float) -> None:
