@@ -84,6 +84,10 @@ class Installation:
         """The scheduler of the reconciler."""
         self._spawn("beat", sys.executable, "-m", "whydown", "beat")
 
+    def start_flower(self, port: int) -> None:
+        """Flower, on that port."""
+        self._spawn("flower", sys.executable, "-m", "whydown", "flower", "--port", str(port))
+
     def start(self) -> Self:
         """Everything that an incident needs."""
         self.start_queue()

@@ -114,6 +114,9 @@ def run_flower(host: str, port: int) -> None:
     login, made = flower_login(data)
     if made:
         print(f"Flower on http://{host}:{port}  login {login}", flush=True)
+    from whydown import retry_button  # noqa: PLC0415
+
+    retry_button.install()
     _celery().start(
         [
             "flower",
