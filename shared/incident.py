@@ -339,6 +339,23 @@ class QueuePlace(Wire):
     """Until its turn comes, as things went lately; None while nothing was finished yet."""
 
 
+class Delivery(Wire):
+    """One push of a result to one destination."""
+
+    id: str
+    """The `webhook-id`: the same at every try."""
+    to: str
+    """The kind of destination; never its address."""
+    attempt: int
+    """The attempt whose result it is."""
+    state: Literal["waiting", "delivered", "dead"]
+    tries: int
+    next_at: datetime | None = None
+    """When it is tried again."""
+    reason: str | None = None
+    """Why the last try failed."""
+
+
 class AlertSeen(Wire):
     """One alert of the incident."""
 
@@ -400,6 +417,8 @@ class Incident(IncidentSummary):
     """The incidents that this one's analysis covers."""
     queue: QueuePlace | None = None
     """Set while it waits for its turn."""
+    deliveries: tuple[Delivery, ...] = ()
+    """Pushes of its results, the oldest first."""
     usage: Usage = Usage()
     timings: Timings = Timings()
     attempts: tuple[Attempt, ...] = ()

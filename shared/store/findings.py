@@ -242,6 +242,7 @@ def delivered(database: Database, claim: Claim, error: str | None = None) -> tup
     """Closes a push: done, or dead with its error. Nothing follows. Raises Fenced."""
     with database.writing() as session:
         complete(session, claim, error=error)
+        _show(session, claim)
     return ()
 
 

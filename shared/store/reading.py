@@ -16,6 +16,7 @@ from shared.incident import (
     AlertSeen,
     Attempt,
     Brief,
+    Delivery,
     Diagnosis,
     Incident,
     IncidentSummary,
@@ -29,7 +30,7 @@ from shared.store import admission, covering
 from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
 from shared.store.related import related_incidents
-from shared.tables import AlertRow, AttemptRow, IncidentRow
+from shared.tables import AlertRow, AttemptRow, IncidentRow, WorkRow
 
 _ID: Final = re.compile(r"[a-z0-9]{1,40}")
 
@@ -100,6 +101,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             covers=covering.covered(session, row),
             related=related_incidents(session, row, current.scope),
             queue=admission.place_of(session, row) if row.status == Status.QUEUED else None,
+            deliveries=_deliveries(session, incident_id),
             usage=Usage.model_validate(current, from_attributes=True),
             timings=_timings(current),
             attempts=tuple(Attempt.model_validate(attempt, from_attributes=True) for attempt in attempts),
@@ -148,6 +150,22 @@ def _alerts(session: Session, incident_id: str) -> tuple[AlertSeen, ...]:
             labels=row.labels,
         )
         for row in session.scalars(query.limit(500))
+    )
+
+
+def _deliveries(session: Session, incident_id: str) -> tuple[Delivery, ...]:
+    query = select(WorkRow).where(WorkRow.incident_id == incident_id, WorkRow.kind == "deliver")
+    return tuple(
+        Delivery(
+            id=row.id,
+            to=row.subject,
+            attempt=row.attempt,
+            state="waiting" if row.state != "done" else "dead" if row.error else "delivered",
+            tries=row.tries,
+            next_at=row.due_at if row.state == "pending" and row.tries else None,
+            reason=row.error,
+        )
+        for row in session.scalars(query.where(WorkRow.state != "cancelled").order_by(WorkRow.created_at, WorkRow.id))
     )
 
 

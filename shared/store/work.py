@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from shared.database import Database, insert_unless_there
 from shared.moment import CLOCK_TOLERANCE, now
-from shared.tables import WorkRow
+from shared.tables import IncidentRow, WorkRow
 
 LEASE: Final = timedelta(seconds=30)
 """How long a claim holds without a heartbeat."""
@@ -171,7 +171,9 @@ def give_back(session: Session, claim: Claim, delay: timedelta, error: str | Non
             tries=WorkRow.tries if counts else WorkRow.tries - 1,
         )
     )
-    session.execute(back)
+    if _count(session, back) and claim.kind == "deliver":  # the incident tells of its pushes
+        seen = update(IncidentRow).where(IncidentRow.id == claim.incident_id)
+        session.execute(seen.values(revision=IncidentRow.revision + 1))
 
 
 def renew(database: Database, claims: Sequence[Claim]) -> None:

@@ -20,6 +20,7 @@ from shared.incident import (
     Citation,
     Coverage,
     CoverageStatus,
+    Delivery,
     Diagnosis,
     Evidence,
     Fact,
@@ -419,7 +420,7 @@ def test_pages_fit_the_smallest_phone(browser: Browser, serve: Callable[[Flask],
     )
     noted = watched(page)
     for name in (*states, "incidents", "docs", "sign-in"):
-        page.goto(f"{base_url}/{name}", wait_until="commit")
+        page.goto(f"{base_url}/{name}", wait_until="load")
         page.set_extra_http_headers({"Accept": "text/html"})
         page.wait_for_selector("main")
         for details in page.locator("details").all():
@@ -494,6 +495,18 @@ def test_a_finished_incident_can_be_judged_and_shows_what_was_said(show: Show) -
     judged = show(incident(feedback=said))
     assert "Judged partly , 70 s ago." in words(judged)
     assert "a &lt;b&gt;full&lt;/b&gt; disk</textarea>" in judged
+
+
+def test_who_was_told_and_who_could_not_be(show: Show) -> None:
+    dead = Delivery(id="d1", to="callback", attempt=1, state="dead", tries=8, reason="it answered <b>410</b>")
+    waits = Delivery(id="d2", to="slack", attempt=1, state="waiting", tries=1, next_at=at("03:36:20"), reason="busy")
+    page = show(incident(deliveries=(dead, waits)))
+    shown = words(page)
+    assert "callback given up 8 tries" in shown
+    assert "410" in shown
+    assert "slack waiting 1 try, again in 5 min busy" in " ".join(shown.split()).replace(" ,", ",")
+    assert "<b>" not in page
+    assert "Who was told" not in show(incident())
 
 
 @needs_browser
