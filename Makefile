@@ -50,6 +50,7 @@ $(VENV):
 	$(PYTHON) -m venv $@ || { rm -rf $@; exit 1; }
 
 # One lock for every Python from 3.11 on and every platform; the build tool is locked too, for --no-build-isolation.
+# The larger first: what an extra cannot live with, the installation without it does not get either.
 UV := uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --quiet $(UPGRADE)
 BUILD_TOOLS := $(BIN)/python -c \
@@ -57,8 +58,8 @@ BUILD_TOOLS := $(BIN)/python -c \
 
 lock: | $(VENV)
 	$(PIP) install uv==0.13.9
-	$(BUILD_TOOLS) | $(BIN)/$(UV) --output-file requirements.lock
-	$(BUILD_TOOLS) | $(BIN)/$(UV) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(BUILD_TOOLS) | $(BIN)/$(UV) --extra dev --output-file requirements-dev.lock
+	$(BUILD_TOOLS) | $(BIN)/$(UV) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
