@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from shared.incident import Incident
 from shared.moment import Deadline
@@ -35,6 +35,9 @@ class PushFailure(Exception):
 class Notifier(Protocol):
     """One kind of destination."""
 
+    configure: ClassVar[str]
+    """The settings that make it there, in words."""
+
     @classmethod
     def from_settings(cls) -> Self | None:
         """The notifier as the settings say, or None when it is not configured. Raises ConfigurationError."""
@@ -46,6 +49,10 @@ class Notifier(Protocol):
 
     def push(self, push: Push, deadline: Deadline) -> None:
         """Sends it. Raises PushFailure."""
+        ...
+
+    def probe(self, deadline: Deadline) -> str:
+        """Whether it would work, in words, without sending anything that people see. Raises PushFailure."""
         ...
 
 

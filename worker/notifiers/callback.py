@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import requests
 import urllib3
@@ -55,6 +55,8 @@ class Config(Section):
 class Callback:
     """Posts a finished incident to its callbackUrl."""
 
+    configure: ClassVar[str] = "WHYDOWN_CALLBACK_SECRET"
+
     def __init__(self, allow: tuple[str, ...] = (), secret: str | None = None) -> None:
         """`allow` lists hosts or host:port, `secret` is a standardwebhooks secret. Raises ConfigurationError."""
         self._allowed = frozenset(entry.lower() for entry in allow)
@@ -93,6 +95,10 @@ class Callback:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
             raise PushFailure(f"callbackUrl could not be reached ({type(failure).__name__})") from None
         _check(status)
+
+    def probe(self, deadline: Deadline) -> str:
+        """Whether pushes are signed: there is nobody to ask before an alert names its receiver."""
+        return "signed" if self._signer else "not signed: set WHYDOWN_CALLBACK_SECRET so that receivers can verify them"
 
     def _session(self, url: Url) -> requests.Session:
         if self._allowed & {url.host, f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"}:

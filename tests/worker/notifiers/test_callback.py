@@ -270,6 +270,12 @@ def test_urls_that_can_be_read_in_two_ways_are_refused_even_for_listed_hosts(
     assert connections == []
 
 
+def test_its_probe_says_whether_pushes_are_signed() -> None:
+    soon = Deadline.after(1)
+    assert Callback((), SECRET).probe(soon) == "signed"
+    assert "WHYDOWN_CALLBACK_SECRET" in Callback().probe(soon)
+
+
 def test_it_wants_what_has_a_callback_url() -> None:
     assert Callback().wants(INCIDENT, "https://example.test/")
     assert not Callback().wants(INCIDENT, None)
