@@ -9,13 +9,13 @@ from shared.incident import Fact, Incident
 
 WIDTH: Final = 360.0
 _NODE: Final = 108.0
-_HEIGHT: Final = 30.0
-_GAP: Final = 10.0
+_HEIGHT: Final = 36.0
+_GAP: Final = 8.0
 _TOP: Final = 26.0
 _MOST: Final = 6
 """Services on each side; more are counted."""
 _LONGEST: Final = 15
-"""Characters of a name that fit a node."""
+"""Characters of a name that fit a line of a node; it has two."""
 
 _COLUMNS: Final = {"dependent": 0.0, "service": (WIDTH - _NODE) / 2, "dependency": WIDTH - _NODE}
 
@@ -25,8 +25,8 @@ class Node:
     """One service."""
 
     service: str
-    label: str
-    """The name, cut to what fits."""
+    lines: tuple[str, ...]
+    """The name in one line or two, cut to what fits."""
     role: str
     """`service`, `dependent` or `dependency`."""
     x: float
@@ -78,8 +78,16 @@ def graph(document: Incident) -> Graph | None:
 
 
 def _node(service: str, role: str, y: float, failing: set[str], suspect: str) -> Node:
-    label = service if len(service) <= _LONGEST else f"{service[: _LONGEST - 1]}…"
-    return Node(service, label, role, _COLUMNS[role], round(y, 1), service in failing, service == suspect)
+    return Node(service, _lines(service), role, _COLUMNS[role], round(y, 1), service in failing, service == suspect)
+
+
+def _lines(service: str) -> tuple[str, ...]:
+    if len(service) <= _LONGEST:
+        return (service,)
+    # At the last of the name's own joints that leaves a full line, else wherever the line ends.
+    first = max((service.rfind(joint, 0, _LONGEST) for joint in "-_./ "), default=-1) + 1 or _LONGEST
+    rest = service[first:]
+    return service[:first], rest if len(rest) <= _LONGEST else f"{rest[: _LONGEST - 1]}…"
 
 
 def _edge(service: Node, other: Node) -> Edge:

@@ -14,7 +14,18 @@ from typing import Any, Final, get_args
 
 from flask import Flask, render_template, request
 
-from shared.incident import MAX_SAID, Coverage, CoverageStatus, FeedbackVerdict, Incident, Status, SuggestedAction
+from shared.incident import (
+    MAX_SAID,
+    Citation,
+    Coverage,
+    CoverageStatus,
+    FeedbackVerdict,
+    Incident,
+    IncidentSummary,
+    RelatedIncident,
+    Status,
+    SuggestedAction,
+)
 from shared.moment import rfc3339, utc
 from shared.store.reading import Page
 from webhook.blast_radius import graph
@@ -51,6 +62,9 @@ def incident(document: Incident, moment: datetime) -> str:
     return render_template(
         "incident.html",
         incident=document,
+        diagnosis=document.diagnosis,
+        brief=document.brief,
+        feedback=document.feedback,
         moment=moment,
         live=REFRESH_SECONDS if running else None,
         picture=picture(document),
@@ -60,6 +74,7 @@ def incident(document: Incident, moment: datetime) -> str:
         events=timeline(document),
         gaps=gaps(document.coverage),
         facts={fact.id: fact for fact in document.facts},
+        unquoted=_unquoted(document),
         first=first,
         later=[action for action in actions if action is not first],
         verdicts=get_args(FeedbackVerdict),
@@ -136,6 +151,14 @@ def gaps(coverage: tuple[Coverage, ...]) -> tuple[Coverage, ...]:
     return tuple(line for line in silent if line.status is not CoverageStatus.NOT_CONFIGURED)
 
 
+def _unquoted(document: Incident) -> tuple[Citation, ...]:
+    """What the cause rests on and the evidence does not quote again."""
+    if document.diagnosis is None:
+        return ()
+    quoted = {(item.fact, item.quote) for item in document.diagnosis.evidence}
+    return tuple(item for item in document.diagnosis.probable_cause.citations if (item.fact, item.quote) not in quoted)
+
+
 def first_action(actions: tuple[SuggestedAction, ...]) -> SuggestedAction | None:
     """What to do before all else."""
     return next((action for action in actions if action.kind == "immediate"), next(iter(actions), None))
@@ -167,6 +190,18 @@ def offset(value: datetime, start: datetime) -> str:
     return f"{'−' if seconds < 0 else '+'}{_amount(abs(seconds))}"
 
 
+def what(document: IncidentSummary | RelatedIncident) -> str:
+    """The title, without the service's name where it begins with that: it stands beside it."""
+    return document.title.removeprefix(f"{document.service}:").strip() or document.title
+
+
+def told(status: CoverageStatus) -> str:
+    """How an outcome is shown: `good`, `soft` or `bad`."""
+    if status is CoverageStatus.OK:
+        return "good"
+    return "soft" if status.answered or status is CoverageStatus.NOT_CONFIGURED else "bad"
+
+
 def certainty(confidence: float) -> str:
     """The confidence as a word."""
     return "high" if confidence >= 0.7 else "medium" if confidence >= 0.4 else "low"
@@ -186,7 +221,7 @@ def install(app: Flask) -> None:
     app.jinja_options = {**app.jinja_options, "finalize": visible, "trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(
         http_url=http_url, ago=ago, lasted=lasted, offset=offset, certainty=certainty, rfc3339=rfc3339,
-        clock=_clock, day=_day, words=_words,
+        clock=_clock, day=_day, words=_words, what=what, told=told,
     )  # fmt: skip
     # Browsers keep the sheet for an hour; a new one has a new address.
     app.jinja_env.globals["stylesheet"] = hashlib.sha256(sheet.read_bytes()).hexdigest()[:12]

@@ -24,12 +24,19 @@ AFTER: Final = timedelta(minutes=5)
 MOST_ROWS: Final = 4
 MOST_MARKS: Final = 12
 ROW_HEIGHT: Final = 30.0
-ROW_GAP: Final = 22.0
-TOP: Final = 64.0
+ROW_GAP: Final = 28.0
+TOP: Final = 62.0
+
+MOST_LABEL: Final = 41
+"""Characters of a line that fit above its bars, beside their scale."""
+NAME_WIDTH: Final = 46.0
+"""Units that the name beside a suspect's dot takes."""
 
 _LEVELS: Final = ("error", "warning")
-_CLOCK: Final = re.compile(r"^[\[(]?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?[\])]?\s+")
-"""The time that a line begins with: the axis tells it."""
+_BEGIN: Final = re.compile(
+    r"^(?:[\[(]?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?[\])]?\s+)?(?:[\[(]?(?:ERROR|WARN(?:ING)?)[\])]?:?\s+)?"
+)
+"""The time and level that a line begins with: the axis and the colour tell them."""
 _CHANGES: Final = ("commit", "deploy", "flag")
 _TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120)
 """Minutes between two ticks of the axis."""
@@ -44,6 +51,8 @@ class Mark:
     """`change`, `suspect`, `onset`, `alert` or `resolved`."""
     title: str
     fact: str | None = None
+    name: str = ""
+    """What stands beside it, where there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Row:
     y: float
     """Of its base line."""
     label: str
+    level: str
     fact: str
     most: int
     """Lines in its busiest minute."""
@@ -94,7 +104,10 @@ def picture(document: Incident) -> Picture | None:
     telling = [each for each in rates if each[0].data.get("level") in _LEVELS] or rates
     shown = sorted(telling, key=lambda each: (each[0].data.get("level") != "error", -(each[0].count or 0)))[:MOST_ROWS]
     near = [fact for fact in changes if fact.at is not None and since <= fact.at <= until]
-    rows = tuple(_row(axis, number, fact, counts) for number, (fact, counts) in enumerate(shown))
+    rows = tuple(
+        _row(axis, TOP + (number + 1) * (ROW_GAP + ROW_HEIGHT), document.service, fact, counts)
+        for number, (fact, counts) in enumerate(shown)
+    )
     return Picture(
         height=TOP + len(rows) * (ROW_HEIGHT + ROW_GAP) + 4,
         marks=tuple(_marks(axis, document, near[-MOST_MARKS:])),
@@ -144,10 +157,14 @@ def _span(
 def _marks(axis: _Axis, document: Incident, changes: Sequence[Fact]) -> Iterable[Mark]:
     suspects = document.brief.suspects if document.brief else ()
     guilty = {fact for suspect in suspects[:1] for fact in suspect.facts}
-    for fact in changes:
+    taken = LEFT
+    for fact in sorted(changes, key=lambda change: change.at or document.started_at):
         if fact.at is not None:
-            kind = "suspect" if fact.id in guilty else "change"
-            yield Mark(axis.at(fact.at), kind, f"{fact.kind}: {fact.text.partition(chr(10))[0][:120]}", fact.id)
+            x, is_suspect = axis.at(fact.at), fact.id in guilty
+            name = fact.kind if is_suspect and x - taken >= NAME_WIDTH else ""
+            title = f"{fact.kind}: {fact.text.partition(chr(10))[0][:120]}"
+            yield Mark(x, "suspect" if is_suspect else "change", title, fact.id, name)
+            taken = x
     if document.brief and document.brief.onset:
         yield Mark(axis.at(document.brief.onset), "onset", document.brief.onset_reason or "It began")
     yield Mark(axis.at(document.started_at), "alert", f"{document.title} started firing")
@@ -155,23 +172,23 @@ def _marks(axis: _Axis, document: Incident, changes: Sequence[Fact]) -> Iterable
         yield Mark(axis.at(document.resolved_at), "resolved", "The alert was resolved")
 
 
-def _row(axis: _Axis, number: int, fact: Fact, counts: Sequence[tuple[datetime, int]]) -> Row:
-    base = TOP + number * (ROW_HEIGHT + ROW_GAP) + ROW_GAP + ROW_HEIGHT - 8
-    most = max(count for _, count in counts)
+def _row(axis: _Axis, base: float, alerted: str, fact: Fact, counts: Sequence[tuple[datetime, int]]) -> Row:
+    shown = [(moment, count) for moment, count in counts if count > 0 and axis.since <= moment <= axis.until]
+    most = max((count for _, count in shown), default=0)
     width = max(1.0, axis.at(axis.since + timedelta(minutes=1)) - LEFT - 0.4)
-    bars = tuple(
-        Bar(
-            axis.at(moment),
-            round(base - max(1.5, ROW_HEIGHT * count / most), 1),
-            round(width, 1),
-            round(max(1.5, ROW_HEIGHT * count / most), 1),
-            f"{moment:%H:%M} UTC: {count}",
-        )
-        for moment, count in counts
-        if count and axis.since <= moment <= axis.until
-    )
-    example = _CLOCK.sub("", str(fact.data.get("example") or fact.text).partition("\n")[0])
-    return Row(base, f"{fact.service or ''} {example}".strip()[:58], fact.id, most, bars)
+    bars = []
+    for moment, count in shown:
+        height = max(1.5, ROW_HEIGHT * count / most)
+        x, y = axis.at(moment), round(base - height, 1)
+        bars.append(Bar(x, y, round(width, 1), round(height, 1), f"{moment:%H:%M} UTC: {count}"))
+    return Row(base, _label(alerted, fact), str(fact.data.get("level", "")), fact.id, most, tuple(bars))
+
+
+def _label(alerted: str, fact: Fact) -> str:
+    line = _BEGIN.sub("", str(fact.data.get("example") or fact.text).partition("\n")[0])
+    whose = f"{fact.service}: " if fact.service and fact.service != alerted else ""
+    told = f"{whose}{line}"
+    return told if len(told) <= MOST_LABEL else f"{told[: MOST_LABEL - 1]}…"
 
 
 def _per_minute(fact: Fact) -> list[tuple[datetime, int]]:

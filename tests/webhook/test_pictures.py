@@ -25,7 +25,7 @@ def test_changes_onset_alert_and_rates_stand_in_order() -> None:
     assert by_kind["suspect"].x < by_kind["onset"].x < by_kind["alert"].x < by_kind["resolved"].x
     assert by_kind["suspect"].fact in ("F2", "F3")
     (row,) = drawn.rows
-    assert (row.label, row.most, row.fact) == ("invoice-api ERROR pool 20 exhausted", 30, "F20")
+    assert (row.label, row.level, row.most, row.fact) == ("pool 20 exhausted", "error", 30, "F20")
     heights = [bar.height for bar in row.bars]
     assert heights == sorted(heights)
     assert heights[2] == 3 * heights[0]
@@ -83,7 +83,7 @@ def test_who_needs_it_and_what_it_needs() -> None:
     assert nodes["customer-api"].x < nodes["invoice-api"].x < nodes["postgres"].x
     assert {name for name, node in nodes.items() if node.failing} == {"invoice-api", "postgres", "customer-api"}
     assert {name for name, node in nodes.items() if node.suspect} == {"invoice-api"}
-    assert nodes["a-service-with-a-very-long-name"].label == "a-service-with…"
+    assert nodes["a-service-with-a-very-long-name"].lines == ("a-service-with-", "a-very-long-na…")
     assert len(drawn.edges) == 3
     assert all(0 <= edge.x1 < edge.x2 <= WIDTH for edge in drawn.edges)
 
