@@ -7,8 +7,10 @@ ever), a cap on bytes, no redirects and no proxies or credentials from the envir
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -50,9 +52,19 @@ class Answer:
 class Outbound:
     """HTTP to one service."""
 
-    def __init__(self, base_url: str, *, token: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """`token` is sent as a bearer token, and to this base URL only."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        """`token` is sent as a bearer token, and to this base URL only. `ca_file` holds the authorities, in PEM, that
+        may vouch for the server; without it the public ones do.
+        """
         self.base_url = base_url.rstrip("/")
+        self._authorities: str | bool = str(ca_file) if ca_file else True
         self._headers = {"Accept": "application/json", "User-Agent": "whydown", **(headers or {})}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -76,12 +88,15 @@ class Outbound:
         params: Params = (),
         body: object = None,
         form: Params | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Answer:
-        """One call whatever its status, with `body` as JSON or with a form. Raises SourceFailure when no whole answer
-        came, or DeadlineExceeded.
+        """One call whatever its status, with `body` as JSON, with a form, or with `content` as it is. Raises
+        SourceFailure when no whole answer came, or DeadlineExceeded.
         """
         left = deadline.remaining()
+        sent = {**self._headers, **(headers or {})}
         try:
             # A session of its own: requests' sessions are not safe to share between threads.
             with requests.Session() as session, cut_off(session, deadline):
@@ -91,13 +106,17 @@ class Outbound:
                     self.base_url + path,
                     params=_pairs(params),
                     json=body,
-                    data=_pairs(form),
-                    headers=self._headers,
+                    data=content if content is not None else _pairs(form),
+                    headers=sent,
+                    verify=self._authorities,
                     timeout=(min(left, _CONNECT_SECONDS), left),
                     allow_redirects=False,
                     stream=True,
                 ) as response:
-                    return Answer(response.status_code, response.headers, _read(response, deadline, max_bytes))
+                    whole = _read(response, deadline, max_bytes)
+                    if not response.ok:
+                        whole = _without_credentials(whole, sent)
+                    return Answer(response.status_code, response.headers, whole)
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise DeadlineExceeded(f"no answer within {left:.1f} s") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
@@ -106,6 +125,11 @@ class Outbound:
             raise SourceFailure(
                 CoverageStatus.ERROR, f"could not be reached ({type(failure).__name__})", transient=True
             ) from None
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of basic authentication (RFC 7617)."""
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def checked(answer: Answer) -> Answer:
@@ -128,6 +152,15 @@ def checked(answer: Answer) -> Answer:
 
 def _pairs(params: Params | None) -> list[tuple[str, str]]:
     return list(params.items() if isinstance(params, Mapping) else params or ())
+
+
+def _without_credentials(body: bytes, sent: Mapping[str, str]) -> bytes:
+    """An error's text without the credentials that the request carried: servers quote what they refuse."""
+    for name, value in sent.items():
+        credential = value.rpartition(" ")[2]
+        if credential and name.lower().endswith(("authorization", "token")):
+            body = body.replace(credential.encode(), b"[credential]")
+    return body
 
 
 def _read(response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import SecretStr
@@ -18,16 +17,10 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
+from worker.log_queries import MOST_LINES, MOST_WARNINGS, askable, before, names_of, spans
 from worker.log_text.levels import level_word
 from worker.log_text.lines import clean, parse
 from worker.outbound import Outbound
-
-MOST_TARGETS: Final = 25
-MOST_LINES: Final = 1_000
-"""Lines of one query."""
-MOST_WARNINGS: Final = 200
-AROUND: Final = timedelta(minutes=10)
-"""What lies so near before the alert is asked for by itself, so that older noise cannot use up its lines."""
 
 LABELS: Final = ("service_name", "app", "service")
 """Labels that hold the service, likeliest first."""
@@ -39,7 +32,6 @@ WORDS: Final = '|~ "(?i)(error|exception|panic|fatal|critical|traceback|timeout|
 
 _AT_ONCE: Final = 8
 _LABEL_SECONDS: Final = 300.0
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _NANOSECONDS: Final = re.compile(r"[0-9]{1,19}")
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -111,11 +103,10 @@ class LokiLogs:
         """The lines. Raises SourceFailure or DeadlineExceeded when the alerted service could not be asked about and
         nothing else was found.
         """
-        # What has been answered by then has to be put together before the deadline.
-        soon = Deadline(deadline.at - min(0.25, deadline.remaining() / 10))
+        soon = before(deadline)
         window = inquiry.scope.window
         label = self._service_label(window, soon)
-        targets, notes = _askable(inquiry.scope.targets)
+        targets, notes = askable(inquiry.scope.targets)
         outcomes = self._ask_all(targets, label, window, soon)
         lines = _without_repeats(outcomes)
         _raise_for_silence(inquiry.alerted, outcomes, bool(lines))
@@ -189,27 +180,9 @@ class LokiLogs:
         return f"{target.service} logged no errors or warnings"
 
 
-def _askable(targets: Sequence[Target]) -> tuple[list[Target], list[str]]:
-    """The targets that can be asked about, and why the others cannot."""
-    named = [target for target in targets if _names(target)]
-    notes = []
-    if len(named) < len(targets):
-        count = len(targets) - len(named)
-        notes.append(
-            f"{count} of {len(targets)} services not asked about: their names are not made of letters, digits and ._-"
-        )
-    if len(named) > MOST_TARGETS:
-        notes.append(f"{len(named) - MOST_TARGETS} more dependencies not asked about")
-    return named[:MOST_TARGETS], notes
-
-
-def _names(target: Target) -> list[str]:
-    return [name for name in target.log_names or (target.service,) if _NAME.fullmatch(name)]
-
-
 def _selector(label: str, target: Target) -> str:
     """The one stream selector of a target. Its names have passed the allow-list: only the dot has a meaning."""
-    names = _names(target)
+    names = names_of(target)
     if len(names) == 1:
         return f'{{{label}="{names[0]}"}}'
     alternatives = "|".join(names).replace(".", "\\\\.")
@@ -217,13 +190,8 @@ def _selector(label: str, target: Target) -> str:
 
 
 def _queries(target: Target, label: str, pipeline: str, window: Window, limit: int = MOST_LINES) -> Iterator[Query]:
-    # The end is exclusive.
-    edges = [window.baseline_since, window.logs_since, window.until + timedelta(microseconds=1)]
-    if target.role == "alerted":
-        edges.insert(2, max(window.logs_since, window.alert_at - AROUND))
-    for start, stop in pairwise(edges):
-        if start < stop:
-            yield Query(target, _selector(label, target), pipeline, start, stop, limit)
+    for start, end in spans(target, window):
+        yield Query(target, _selector(label, target), pipeline, start, end, limit)
 
 
 def _is_silent(target: Target, outcomes: dict[Query, Outcome], window: Window) -> bool:

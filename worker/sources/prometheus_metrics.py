@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -22,11 +21,11 @@ from shared.settings import Section, setting
 from worker.inquiry import Gathered, Inquiry, SourceFailure, Target
 from worker.investigation.change_points import Series
 from worker.investigation.metrics import metric_facts
+from worker.log_queries import MOST_TARGETS, before, names_of
 from worker.metric_queries import QUERIES, Span, alternatives, filled, read_queries
-from worker.outbound import Answer, Outbound, checked
+from worker.outbound import Answer, Outbound, basic, checked
 from worker.printable import printable
 
-MOST_TARGETS: Final = 25
 MOST_SERIES: Final = 20
 """Series of one service that one query may give."""
 
@@ -34,7 +33,6 @@ LABELS: Final = ("service", "service_name", "app", "app_kubernetes_io_name", "jo
 """Labels that may hold the service, likeliest first."""
 
 _AT_ONCE: Final = 6
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFUSALS: Final = (400, 404, 422, 500, 503)
 """Statuses that Prometheus says the reason of: https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview."""
@@ -79,8 +77,7 @@ class Config(Section):
         if self.user is not None and self.password is not None:
             if self.token is not None:
                 raise ConfigurationError("WHYDOWN_PROMETHEUS_TOKEN: not together with WHYDOWN_PROMETHEUS_USER")
-            pair = f"{self.user}:{self.password.get_secret_value()}".encode()
-            headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+            headers |= basic(self.user, self.password.get_secret_value())
         return headers
 
 
@@ -122,8 +119,7 @@ class PrometheusMetrics:
 
     def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
         """What changed and what did not. Raises SourceFailure or DeadlineExceeded when no query was answered."""
-        # What has been answered by then has to be put together before the deadline.
-        soon = Deadline(deadline.at - min(0.25, deadline.remaining() / 10))
+        soon = before(deadline)
         window = inquiry.scope.window
         names, notes = _askable(inquiry.scope.targets)
         if not names:
@@ -205,7 +201,7 @@ def _askable(targets: Sequence[Target]) -> tuple[dict[str, str], list[str]]:
     names: dict[str, str] = {}
     without = 0
     for target in targets[:MOST_TARGETS]:
-        usable = [name for name in target.log_names or (target.service,) if _NAME.fullmatch(name)]
+        usable = names_of(target)
         names |= {name: target.service for name in usable if name not in names}
         without += not usable
     notes = []
