@@ -44,6 +44,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.repositories.github_access:Config",
     "worker.sources.log_files:Config",
     "worker.sources.loki_logs:Config",
+    "worker.sources.elasticsearch_logs:Config",
     "worker.sources.prometheus_metrics:Config",
     "worker.llm:Config",
     "worker.notifiers.callback:Config",

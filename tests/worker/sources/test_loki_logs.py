@@ -19,7 +19,8 @@ from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
 from tests.worker.inquiries import ALERT, INVOICE, LEDGER, WINDOW, inquiry
 from worker.inquiry import Gathered, SourceFailure, Target
-from worker.sources.loki_logs import ERRORS, MOST_LINES, WARNINGS, WORDS, LokiLogs
+from worker.log_queries import MOST_LINES
+from worker.sources.loki_logs import ERRORS, WARNINGS, WORDS, LokiLogs
 
 RESPONSES = Path(__file__).parents[2] / "responses" / "loki"
 EMPTY = (RESPONSES / "query_range_empty.json").read_text()
