@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test check tables lock clean
 
 help:
 	@echo "make demo    break an invented service and see what Whydown makes of it"
 	@echo "make test    run the tests (ARGS=... goes to pytest)"
 	@echo "make setup   make .venv with the whydown command and the test tools"
 	@echo "make check   lint, formatting, types, import rules"
+	@echo "make tables  write the README's tables of settings and connectors"
 	@echo "make lock    bring the lock files up to pyproject.toml (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   take away what these made"
 
@@ -28,6 +29,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+tables: setup
+	$(BIN)/python -m whydown.readme_tables
 
 # Wheels only: building a source archive would fetch build tools that no hash vouches for.
 define install

@@ -77,7 +77,7 @@ def create_app(
     """The application on `database`. Settings that are not given are read from the environment; `waiting` is how many
     requests may wait for an investigation's end at once. Raises ConfigurationError.
     """
-    access = access or Access.read()
+    access, labels = access or Access.read(), grouping or Grouping.read()
     quiet = (investigation or Investigation.read()).quiet_minutes
     app = Flask("webhook", static_folder="static", template_folder="templates")
     # One more than is read: a chunked body is silently cut here, and refused for its length by webhook.body.
@@ -90,13 +90,11 @@ def create_app(
         database=database,
         queue=queue or Queue(task_queue.Publisher().publish, task_queue.ping),
         guard=Guard(access, (address or Address.read()).public_url),
-        grouping=grouping or Grouping.read(),
+        senders={name: kind(labels) for name, kind in SENDERS},
         quiet=timedelta(minutes=quiet),
         redactor=cache(lambda: redactor(redaction_key(database))),
         waiting=threading.BoundedSemaphore(waiting),
     )
-    for _, kind in SENDERS:
-        kind(app.extensions[EXTENSION].grouping)  # what is configured wrongly stops the start, not an alert
     pages.install(app)
     problem.install(app, pages.problem)
     for module in _ROUTES:

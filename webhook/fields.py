@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from shared.incident import Link
 from shared.moment import parse_time
 from webhook.body import MAX_STRING, one_line, text
 from webhook.grouping import MAX_TITLE
-from webhook.senders import MalformedBody
+from webhook.senders import SENDERS, MalformedBody
 
 MAX_LABELS: Final = 256
 """Labels of one alert, and annotations likewise."""
@@ -134,9 +135,9 @@ def http_url(value: object) -> str | None:
 
 def other_route(body: object) -> str:
     """A sentence about the route that this body was probably meant for; empty when nothing is recognized."""
-    for field, route in _TELLING_FIELDS.items():
+    for field, routes in _telling_fields().items():
         if isinstance(body, dict) and field in body:
-            return f" A body with `{field}` belongs to POST {route}."
+            return f" A body with `{field}` belongs to POST {' or '.join(routes)}."
     return ""
 
 
@@ -146,23 +147,14 @@ _URL: Final = re.compile(r"https?://[^\s<>\"{}|\\^`]+", re.IGNORECASE)
 
 _ANNOTATION_LINKS: Final = {"runbook_url": "Runbook", "runbook": "Runbook", "dashboard_url": "Dashboard"}
 
-_TELLING_FIELDS: Final = {
-    "serviceName": "/webhook/alert",
-    "ruleName": "/webhook/grafana",
-    "evalMatches": "/webhook/grafana",
-    "alerts": "/webhook/alertmanager or /webhook/grafana",
-    "alert_transition": "/webhook/datadog",
-    "essentialsVersion": "/webhook/azure-monitor",
-    "schemaId": "/webhook/azure-monitor",
-    "integrationId": "/webhook/opsgenie",
-    "specversion": "/webhook/cloudevents",
-    "TopicArn": "/webhook/cloudwatch",
-    "incident": "/webhook/gcp-monitoring",
-    "impactedEntities": "/webhook/newrelic",
-    "heartbeat": "/webhook/uptime-kuma",
-    "check_params": "/webhook/pingdom",
-    "event_definition_id": "/webhook/graylog",
-}
+
+@cache
+def _telling_fields() -> dict[str, list[str]]:
+    routes: dict[str, list[str]] = {}
+    for name, kind in SENDERS:
+        for field in kind.telling:
+            routes.setdefault(field, []).append(f"/webhook/{name}")
+    return routes
 
 
 def _first(pairs: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -74,12 +74,12 @@ def webhook(sender: str) -> Response:
     """Commits the delivery, tells the workers, answers."""
     here = receiver()
     try:
-        kind = SENDERS.load(canonical(sender))
+        kind = SENDERS.load(name := canonical(sender))
     except UnknownName as unknown:
         raise Problem(404, str(unknown), field="sender") from None
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        delivery = kind(here.grouping).parse(json_body(also_text=getattr(kind, "takes_text", False)), headers)
+        delivery = here.senders[name].parse(json_body(also_text=kind.takes_text), headers)
     except MalformedBody as malformed:
         raise Problem(422, malformed.detail, field=malformed.field) from None
     if not delivery.groups:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import FINISHED_WORDS, Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 MOST_ALERTS: Final = 1_000
 """Alerts of one body that are read."""
@@ -48,16 +48,12 @@ class Map:
     """Words of `severity` that mean something else here than elsewhere, lower case."""
 
 
-class Mapped:
+class Mapped(Sender):
     """A sender whose bodies are told by a map."""
 
     sender: ClassVar[str]
     map: Map
     hint: ClassVar[str] = "send this sender's own webhook body"
-
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which labels name the service."""
-        self.grouping = grouping
 
     def parse(self, body: Any, headers: Pairs[str, str]) -> Delivery:
         """One group for each alert. Raises MalformedBody."""

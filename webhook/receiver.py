@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, cast
@@ -16,7 +16,7 @@ from shared.moment import Deadline
 from shared.redaction.redactor import Redactor
 from shared.store import reading
 from webhook.access import Guard
-from webhook.grouping import Grouping
+from webhook.senders import Sender
 
 EXTENSION: Final = "whydown"
 
@@ -40,7 +40,7 @@ class Receiver:
     database: Database
     queue: Queue
     guard: Guard
-    grouping: Grouping
+    senders: Mapping[str, Sender]
     quiet: timedelta
     redactor: Callable[[], Redactor]
     """Takes secrets out of what comes in. Needs the database once, for the key of the placeholders."""

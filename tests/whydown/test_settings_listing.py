@@ -39,7 +39,7 @@ def test_every_setting_says_what_it_means() -> None:
 def test_the_readme_shows_the_same_table() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     table = readme.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
-    assert table == as_markdown(), "put the output of `whydown settings --markdown` into the README"
+    assert table == as_markdown(), "run `make tables`"
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

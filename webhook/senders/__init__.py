@@ -6,8 +6,10 @@ A sender is pure: it turns one verified body into a Delivery and knows nothing o
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from functools import cache
+from typing import Any, ClassVar
 
 from shared.alert import Delivery
 from shared.registry import Registry
@@ -24,16 +26,25 @@ class MalformedBody(ValueError):
         self.field = field
 
 
-class Sender(Protocol):
-    """One kind of webhook body."""
+class Sender(ABC):
+    """One kind of webhook body. Built once per process, used by all its threads."""
+
+    configure: ClassVar[str]
+    """How its webhooks show that they may, in words: settings and where their value goes."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """What else its route is called."""
+    telling: ClassVar[tuple[str, ...]] = ()
+    """Fields at the top of a body that give this sender away at another one's route."""
+    takes_text: ClassVar[bool] = False
+    """Whether it sends its JSON as text/plain."""
 
     def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which labels name the service."""
-        ...
+        """`grouping` says which labels name the service. Raises ConfigurationError."""
+        self.grouping = grouping
 
+    @abstractmethod
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """What the body says. `body` is parsed JSON within `webhook.body`'s bounds. Raises MalformedBody."""
-        ...
 
 
 SENDERS: Registry[Sender] = Registry[Any](
@@ -61,20 +72,17 @@ SENDERS: Registry[Sender] = Registry[Any](
     },
 )
 
-_ALIASES: Final = {
-    "aws": "cloudwatch",
-    "awssnscloudwatch": "cloudwatch",
-    "sns": "cloudwatch",
-    "azure": "azure-monitor",
-    "cdevents": "cloudevents",
-    "gcp": "gcp-monitoring",
-    "googlecloud": "gcp-monitoring",
-    "signalfx": "splunk",
-}
-
 
 def canonical(name: str) -> str:
     """The name of a sender as the registry has it, however it is written: `uptime_kuma`, `UptimeKuma`, `gcp`."""
-    folded = re.sub(r"[^a-z0-9]", "", name.lower())
-    known = {re.sub(r"[^a-z0-9]", "", each): each for each in SENDERS.names()}
-    return _ALIASES.get(folded) or known.get(folded, name)
+    return _spellings().get(_folded(name), name)
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    aliases = {_folded(alias): name for name, kind in SENDERS for alias in kind.aliases}
+    return aliases | {_folded(name): name for name in SENDERS.names()}
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

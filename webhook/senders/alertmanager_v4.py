@@ -7,15 +7,14 @@ from typing import Any
 
 from shared.alert import Delivery
 from webhook.alert_list import parse_alert_list
-from webhook.grouping import Grouping
+from webhook.senders import Sender
 
 
-class AlertmanagerV4:
-    """`POST /webhook/alertmanager`."""
+class AlertmanagerV4(Sender):
+    """Prometheus Alertmanager, and whatever posts its webhook body (Grafana Mimir, VictoriaMetrics, ...)."""
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which labels name the service."""
-        self.grouping = grouping
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token or a password"
+    telling = ("alerts",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group per service of the alert group. Raises MalformedBody."""

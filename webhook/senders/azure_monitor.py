@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _SEVERITIES: Final = {
     "sev0": Severity.CRITICAL,
@@ -21,14 +21,16 @@ _SEVERITIES: Final = {
 """Critical, Error, Warning, Informational, Verbose."""
 
 
-class AzureMonitor:
-    """`POST /webhook/azure`. The service is told by the custom properties or a dimension, else it is the first of the
+class AzureMonitor(Sender):
+    """Azure Monitor, by the common alert schema.
+
+    The service is told by the custom properties or a dimension, else it is the first of the
     resources that the alert names.
     """
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which properties and dimensions name the service."""
-        self.grouping = grouping
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address"
+    aliases = ("azure",)
+    telling = ("schemaId", "essentialsVersion")
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

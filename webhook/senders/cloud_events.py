@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from shared.alert import Alert, Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of
+from webhook.grouping import groups_of
 from webhook.plain_alert import plain_alert
 from webhook.reported_alert import Reported, first, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 MOST_EVENTS: Final = 1_000
 """Events of one batch that are read."""
@@ -24,13 +24,16 @@ MOST_EVENTS: Final = 1_000
 _INCIDENT: Final = re.compile(r"dev\.cdevents\.incident\.(?P<what>detected|reported|resolved)\b")
 
 
-class CloudEvents:
-    """`POST /webhook/cloudevents`. A CDEvents incident opens an incident; so does an event whose data is our plain body
+class CloudEvents(Sender):
+    """CloudEvents (structured, batched, binary) and the incidents of CDEvents.
+
+    A CDEvents incident opens an incident; so does an event whose data is our plain body
     (`serviceName`, ...). Other events are accepted and ignored.
     """
 
-    def __init__(self, grouping: Grouping) -> None:
-        """The events name their service themselves."""
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token"
+    aliases = ("cdevents",)
+    telling = ("specversion",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group for each incident. Raises MalformedBody."""

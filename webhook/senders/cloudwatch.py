@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _NAMING: Final = (
     "ServiceName", "FunctionName", "ApiName", "LoadBalancer", "TargetGroup", "DBInstanceIdentifier",
@@ -20,14 +20,17 @@ _NAMING: Final = (
 """Dimensions that name what an alarm is about, likeliest a service first."""
 
 
-class CloudWatch:
-    """`POST /webhook/cloudwatch`. The service is told by a dimension. SNS sends JSON as text/plain."""
+class CloudWatch(Sender):
+    """Amazon CloudWatch alarms, by SNS.
+
+    The service is told by a dimension. SNS sends JSON as text/plain.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address"
+    aliases = ("aws", "aws-sns-cloudwatch", "sns")
+    telling = ("TopicArn",)
 
     takes_text = True
-
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which dimensions name the service before all others."""
-        self.grouping = grouping
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

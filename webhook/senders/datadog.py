@@ -1,4 +1,4 @@
-"""Datadog's Webhooks integration, with the payload that docs/senders.md gives to paste:
+"""Datadog's Webhooks integration, with the payload that docs/senders/datadog.md gives to paste:
 https://docs.datadoghq.com/integrations/webhooks/.
 """
 
@@ -9,20 +9,22 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _OVER: Final = frozenset({"recovered", "no data recovered", "muted", "warn recovered"})
 _TYPES: Final = {"error": Severity.HIGH, "warning": Severity.WARNING, "info": Severity.INFO, "success": Severity.INFO}
 
 
-class Datadog:
-    """`POST /webhook/datadog`. The service is the tag `service:`, of the event or of the alert's scope."""
+class Datadog(Sender):
+    """Datadog monitors, by the Webhooks integration.
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which tags name the service."""
-        self.grouping = grouping
+    The service is the tag `service:`, of the event or of the alert's scope.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header"
+    telling = ("alert_transition",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""
@@ -31,7 +33,7 @@ class Datadog:
         if not first([said.get("title"), said.get("alert_title")]):
             if first([fields.values.get("title")]):
                 return Delivery("datadog", (), ignored="its $VARIABLES were not filled in: a test of the template")
-            detail = "title is missing: use the payload in docs/senders.md for Datadog's webhook."
+            detail = "title is missing: use the payload in docs/senders/datadog.md for Datadog's webhook."
             raise MalformedBody(f"{detail}{other_route(body)}", "title")
         transition = first([said.get("alert_transition"), said.get("transition")]).lower()
         kind = first([said.get("alert_type")]).lower()

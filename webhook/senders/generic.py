@@ -61,16 +61,17 @@ class Config(Section):
     generic_map: Path | None = setting(
         "WHYDOWN_GENERIC_MAP",
         default=None,
-        description="YAML file that says where in the bodies of /webhook/generic stands what (docs/senders.md). "
-        "Unset: the names that many senders use.",
+        description="YAML file that says where in the bodies of /webhook/generic stands what "
+        "(docs/senders/generic.md). Unset: the names that many senders use.",
     )
 
 
 class Generic(Mapped):
-    """`POST /webhook/generic`."""
+    """Any other JSON, by a map of its fields."""
 
+    configure = "WHYDOWN_WEBHOOK_TOKEN as whatever the sender can send; WHYDOWN_GENERIC_MAP"
     sender = "generic"
-    hint = "say with WHYDOWN_GENERIC_MAP where the title stands (docs/senders.md)"
+    hint = "say with WHYDOWN_GENERIC_MAP where the title stands (docs/senders/generic.md)"
 
     def __init__(self, grouping: Grouping) -> None:
         """Reads the map. Raises ConfigurationError."""

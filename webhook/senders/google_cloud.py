@@ -7,10 +7,15 @@ from webhook.mapped import Map, Mapped
 
 
 class GoogleCloud(Mapped):
-    """`POST /webhook/gcp`. The service is told by the labels of the policy, the metric or the resource, else it is the
+    """Google Cloud Monitoring, by a webhook notification channel.
+
+    The service is told by the labels of the policy, the metric or the resource, else it is the
     resource that the incident is about.
     """
 
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address or as a password"
+    aliases = ("gcp", "google-cloud")
+    telling = ("incident",)
     sender = "gcp"
     hint = "send the webhook body of a Google Cloud Monitoring notification channel"
     map = Map(

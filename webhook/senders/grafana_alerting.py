@@ -13,21 +13,22 @@ from shared.alert import UNNAMED, Alert, Delivery, Severity
 from webhook.alert_list import parse_alert_list
 from webhook.body import MAX_STRING
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, bounded_fingerprint, fingerprint_of, groups_of, service_of
-from webhook.senders import MalformedBody
+from webhook.grouping import bounded_fingerprint, fingerprint_of, groups_of, service_of
+from webhook.senders import MalformedBody, Sender
 
 MAX_SERIES: Final = 1_000
 """Series of one legacy alert. Those after them are counted as left out."""
 
 
-class GrafanaAlerting:
-    """`POST /webhook/grafana`. What the contact point's Test button sends is an alert like any other, so that whoever
+class GrafanaAlerting(Sender):
+    """Grafana, by a webhook contact point (and legacy alerting).
+
+    What the contact point's Test button sends is an alert like any other, so that whoever
     presses it sees an incident.
     """
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which labels name the service."""
-        self.grouping = grouping
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token or a password; or WHYDOWN_WEBHOOK_SECRET_GRAFANA"
+    telling = ("ruleName", "evalMatches", "alerts")
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group per service of the alert group, or of the legacy rule's series. Raises MalformedBody."""

@@ -9,8 +9,13 @@ from webhook.mapped import Map, Mapped
 
 
 class Graylog(Mapped):
-    """`POST /webhook/graylog`. The service is told by a field of the event, else by the source of a message."""
+    """Graylog, by its HTTP notification.
 
+    The service is told by a field of the event, else by the source of a message.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header"
+    telling = ("event_definition_id", "check_result")
     sender = "graylog"
     hint = "send Graylog's own HTTP notification"
     map = Map(

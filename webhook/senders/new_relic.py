@@ -8,8 +8,13 @@ from webhook.mapped import Map, Mapped
 
 
 class NewRelic(Mapped):
-    """`POST /webhook/newrelic`. The service is the first of the entities that are hurt."""
+    """New Relic, by a workflow's webhook destination.
 
+    The service is the first of the entities that are hurt.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token or a password"
+    telling = ("impactedEntities",)
     sender = "newrelic"
     hint = "send the default payload of New Relic's webhook"
     map = Map(

@@ -7,20 +7,22 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _OVER: Final = frozenset({"close", "delete"})
 _FIRING: Final = frozenset({"create", "unacknowledge", "escalate", "escalatenext"})
 
 
-class Opsgenie:
-    """`POST /webhook/opsgenie`. An alert's service is told by its details or tags (`service:x`), else by its entity."""
+class Opsgenie(Sender):
+    """Opsgenie, by its webhook integration.
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which details and tags name the service."""
-        self.grouping = grouping
+    An alert's service is told by its details or tags (`service:x`), else by its entity.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header"
+    telling = ("integrationId",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

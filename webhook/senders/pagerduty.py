@@ -7,19 +7,21 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of
+from webhook.grouping import groups_of
 from webhook.reported_alert import Reported, first, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _FIRING: Final = frozenset({"triggered", "reopened", "unacknowledged", "escalated", "reassigned", "delegated"})
 _URGENCIES: Final = {"high": Severity.HIGH, "low": Severity.INFO}
 
 
-class PagerDuty:
-    """`POST /webhook/pagerduty`. An incident's service is PagerDuty's own."""
+class PagerDuty(Sender):
+    """PagerDuty, by webhooks of version 3.
 
-    def __init__(self, grouping: Grouping) -> None:
-        """The body names its service itself: `grouping` has no say."""
+    An incident's service is PagerDuty's own.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header; or WHYDOWN_WEBHOOK_SECRET_PAGERDUTY"
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

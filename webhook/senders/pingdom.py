@@ -6,8 +6,13 @@ from webhook.mapped import Map, Mapped
 
 
 class Pingdom(Mapped):
-    """`POST /webhook/pingdom`. The service is told by a tag (`service:x`), else it is the check's name."""
+    """Pingdom, by its webhook integration.
 
+    The service is told by a tag (`service:x`), else it is the check's name.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address"
+    telling = ("check_params",)
     sender = "pingdom"
     hint = "send Pingdom's own webhook body"
     map = Map(

@@ -7,18 +7,20 @@ from typing import Any
 
 from shared.alert import Delivery
 from webhook.fields import Fields, http_url
-from webhook.grouping import Grouping, groups_of
+from webhook.grouping import groups_of
 from webhook.plain_alert import plain_alert
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 
-class Plain:
-    """`POST /webhook/alert`: `serviceName`, and as far as known `alertTitle`, `severity`, `startedAt`, `errors` (text
+class Plain(Sender):
+    """The plain body, for whoever writes a few lines of script.
+
+    `serviceName`, and as far as known `alertTitle`, `severity`, `startedAt`, `errors` (text
     or a list of texts), `status`, `endsAt`, `callbackUrl`, `labels`, `annotations`, `fingerprint`.
     """
 
-    def __init__(self, grouping: Grouping) -> None:
-        """The body names its service itself: `grouping` has no say."""
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token, a password or in the address"
+    telling = ("serviceName",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

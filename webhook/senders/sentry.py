@@ -10,21 +10,22 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _ISSUE_OPENS: Final = frozenset({"created", "unresolved"})
 _MOST_FRAMES: Final = 30
 _PROJECT: Final = re.compile(r"/projects/[^/]+/([^/]+)/")
 
 
-class Sentry:
-    """`POST /webhook/sentry`. The service is told by the event's tags, else by its project."""
+class Sentry(Sender):
+    """Sentry, by an internal integration: issue alerts, metric alerts, issues.
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which tags name the service."""
-        self.grouping = grouping
+    The service is told by the event's tags, else by its project.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address; or WHYDOWN_WEBHOOK_SECRET_SENTRY"
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

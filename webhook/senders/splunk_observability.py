@@ -8,8 +8,14 @@ from webhook.mapped import Map, Mapped
 
 
 class SplunkObservability(Mapped):
-    """`POST /webhook/splunk`. The service is told by the dimensions of what crossed the threshold."""
+    """Splunk Observability (SignalFx), by its webhook integration.
 
+    The service is told by the dimensions of what crossed the threshold.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address"
+    aliases = ("signalfx",)
+    telling = ("detectorUrl", "incidentId")
     sender = "splunk"
     hint = "send the default payload of Splunk Observability's webhook"
     map = Map(

@@ -9,20 +9,22 @@ from typing import Any, Final
 
 from shared.alert import Delivery, Severity
 from webhook.fields import Fields, other_route
-from webhook.grouping import Grouping, groups_of, service_of
+from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of
-from webhook.senders import MalformedBody
+from webhook.senders import MalformedBody, Sender
 
 _UP: Final = "1"
 _NO_ALERT: Final = {"2": "pending", "3": "under maintenance"}
 
 
-class UptimeKuma:
-    """`POST /webhook/uptimekuma`. The service is told by the monitor's tags, else it is the monitor's name."""
+class UptimeKuma(Sender):
+    """Uptime Kuma, by its webhook notification.
 
-    def __init__(self, grouping: Grouping) -> None:
-        """`grouping` says which tags name the service."""
-        self.grouping = grouping
+    The service is told by the monitor's tags, else it is the monitor's name.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header"
+    telling = ("heartbeat",)
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

@@ -1,4 +1,4 @@
-"""Zabbix, by a webhook media type with the parameters that docs/senders.md gives:
+"""Zabbix, by a webhook media type with the parameters that docs/senders/zabbix.md gives:
 https://www.zabbix.com/documentation/current/en/manual/config/notifications/media/webhook.
 """
 
@@ -9,10 +9,14 @@ from webhook.mapped import Map, Mapped
 
 
 class Zabbix(Mapped):
-    """`POST /webhook/zabbix`. The service is told by a tag (`service`), else it is the host."""
+    """Zabbix, by a webhook media type.
 
+    The service is told by a tag (`service`), else it is the host.
+    """
+
+    configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token"
     sender = "zabbix"
-    hint = "use the parameters in docs/senders.md for Zabbix's webhook"
+    hint = "use the parameters in docs/senders/zabbix.md for Zabbix's webhook"
     map = Map(
         title=("trigger", "name", "event_name", "subject", "item"),
         service=("service", "tags.service", "hostname", "host", "host_name"),

@@ -52,7 +52,7 @@ class Config(Section):
 
 
 class BackstageCatalog:
-    """Matches alerts against the live catalog."""
+    """Matches alerts against Backstage's live catalog."""
 
     configure: ClassVar[str] = "WHYDOWN_BACKSTAGE_URL (and WHYDOWN_BACKSTAGE_TOKEN)"
 

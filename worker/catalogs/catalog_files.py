@@ -69,7 +69,7 @@ class _Snapshot:
 
 
 class CatalogFiles:
-    """Matches alerts against the files, which it reads again when they change."""
+    """Matches alerts against catalog-info.yaml files, which it reads again when they change."""
 
     configure: ClassVar[str] = "WHYDOWN_CATALOG (a folder of catalog-info.yaml files)"
 

@@ -139,7 +139,7 @@ PROVIDERS: Registry[Provider] = Registry[Any](
         "azure": "worker.llm.azure_openai:AzureOpenAi",
     },
 )
-"""`none` is the absence of a provider."""
+"""`none` is the absence of a provider. Each class says in `configure`, in words, what to set for it to be asked."""
 
 
 def configured_provider(config: Config | None = None) -> Provider | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from shared.errors import ConfigurationError
@@ -25,6 +25,7 @@ class AzureOpenAi:
     """A deployment of an Azure OpenAI resource. Safe to share between threads."""
 
     name = "azure"
+    configure: ClassVar[str] = "WHYDOWN_AI_PROVIDER=azure, WHYDOWN_AI_ENDPOINT and WHYDOWN_AI_KEY"
 
     def __init__(self, endpoint: str, key: str, model: str) -> None:
         """`endpoint` is the resource's URL, or its v1 base URL; `model` is the name of the deployment."""

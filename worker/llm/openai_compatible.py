@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from shared.errors import ConfigurationError
@@ -21,6 +21,7 @@ class OpenAiCompatible:
     """A model behind an OpenAI-compatible API. Safe to share between threads."""
 
     name = "openai"
+    configure: ClassVar[str] = "WHYDOWN_AI_ENDPOINT or WHYDOWN_AI_KEY"
 
     def __init__(self, endpoint: str, key: str | None, model: str) -> None:
         """`endpoint` is the base URL, to which `/chat/completions` is added."""

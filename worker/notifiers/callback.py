@@ -53,9 +53,9 @@ class Config(Section):
 
 
 class Callback:
-    """Posts a finished incident to its callbackUrl."""
+    """Posts a finished incident to the `callbackUrl` of its alert."""
 
-    configure: ClassVar[str] = "WHYDOWN_CALLBACK_SECRET"
+    configure: ClassVar[str] = "a callbackUrl in the request; WHYDOWN_CALLBACK_SECRET to sign"
 
     def __init__(self, allow: tuple[str, ...] = (), secret: str | None = None) -> None:
         """`allow` lists hosts or host:port, `secret` is a standardwebhooks secret. Raises ConfigurationError."""

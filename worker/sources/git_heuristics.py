@@ -17,7 +17,7 @@ _MAX_TREE_BYTES: Final = 1024 * 1024
 
 
 class GitHeuristics:
-    """Reads the rules from the commit that is checked out, never from the working tree and its links."""
+    """Reads the rules of GOTCHA.md from the commit that is checked out, never from the working tree and its links."""
 
     configure: ClassVar[str] = "WHYDOWN_REPOSITORIES (a folder of local git checkouts that hold a GOTCHA.md)"
 

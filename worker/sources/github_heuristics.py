@@ -19,7 +19,7 @@ SOURCE: Final = "heuristics.github"
 
 
 class GithubHeuristics:
-    """Reads the rules from the default branch."""
+    """Reads the rules of GOTCHA.md from the default branch."""
 
     configure: ClassVar[str] = GithubApi.configure
 
