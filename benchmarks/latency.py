@@ -256,7 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name: max(wire[name] for wire in wires.values())
             for name in ("totalRatioMedian", "totalRatioP95", "briefRatioMedian")
         }
-        print(json.dumps({**worst, "engines": wires}), flush=True)
+        bounds = zip(worst, (TOTAL_MEDIAN, TOTAL_P95, BRIEF_MEDIAN), strict=True)
+        goals = {name: f"at most {bound}" for name, bound in bounds}
+        print(json.dumps({**worst, "goals": goals, "engines": wires}), flush=True)
     return 0 if all(outcome.reached for outcome in outcomes) else 1
 
 

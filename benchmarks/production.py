@@ -51,11 +51,12 @@ class Production:
     reconciler: bool = True
     """Whether beat runs, and so whether anybody sweeps."""
     engine: Engine = "postgresql"
+    receivers: int = PROCESSES
     unexpected: list[str] = field(default_factory=list)
     """What ended although nobody had killed it."""
 
     def __post_init__(self) -> None:
-        self.urls = [f"http://127.0.0.1:{free_port()}" for _ in range(PROCESSES)]
+        self.urls = [f"http://127.0.0.1:{free_port()}" for _ in range(self.receivers)]
         self._redis_port = free_port()
         self._parts: dict[str, _Part] = {}
         self._lock = threading.Lock()
@@ -93,6 +94,11 @@ class Production:
     def database_url(self) -> str:
         """For SQLAlchemy."""
         return self._postgres.url() if self._postgres else f"sqlite:///{self.folder / 'whydown.db'}"
+
+    def process_ids(self) -> dict[str, int]:
+        """The first process of each part, by its name; the database's as `postgresql`."""
+        ids = {name: part.process.pid for name, part in self._parts.items()}
+        return ids | ({"postgresql": self._postgres.process_id} if self._postgres else {})
 
     def kill(self, name: str, seconds: float) -> None:
         """SIGKILL to a part and whatever it started; it is started again after so many seconds."""
@@ -147,6 +153,7 @@ class Production:
         subprocess.run([*whydown, "migrate"], env=self._environment, cwd=self.folder, check=True, capture_output=True)
         for number, url in enumerate(self.urls):
             self._spawn(f"web{number}", (*whydown, "web", "--port", url.rpartition(":")[2]))
+        for number in range(PROCESSES):
             self._spawn(f"worker{number}", (*whydown, "worker"))
         if self.reconciler:
             self._spawn("beat", (*whydown, "beat"))

@@ -65,7 +65,7 @@ class Diary:
 def slow_surroundings(folder: Path, services: int) -> Iterator[tuple[Diary, dict[str, str]]]:
     """The stand-ins and a catalog in `folder`, and the settings that lead to them."""
     diary = Diary()
-    _write_catalog(folder, services)
+    write_catalog(folder, services)
     with ExitStack() as around:
         github, prometheus, loki, model = (
             around.enter_context(StandIn(_slowly(name, respond, diary)))
@@ -134,7 +134,8 @@ def _loki(asked: Asked) -> Reply:
     return Reply({"status": "success", "data": {"resultType": "streams", "result": [stream], "stats": {}}})
 
 
-def _write_catalog(folder: Path, services: int) -> None:
+def write_catalog(folder: Path, services: int) -> None:
+    """A catalog in `folder` of so many services that do not depend on each other, each with a repository."""
     folder.mkdir(parents=True)
     for number in range(services):
         name = service_name(number)
