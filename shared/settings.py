@@ -44,6 +44,8 @@ SECTIONS: tuple[str, ...] = (
     "worker.repositories.github_access:Config",
     "worker.sources.log_files:Config",
     "worker.sources.loki_logs:Config",
+    "worker.sources.appinsights_logs:Config",
+    "worker.entra_id:Config",
     "worker.sources.elasticsearch_logs:Config",
     "worker.sources.prometheus_metrics:Config",
     "worker.llm:Config",

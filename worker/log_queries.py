@@ -23,7 +23,8 @@ AROUND: Final = timedelta(minutes=10)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
-Severity = Literal["errors", "warnings"]
+Severity = Literal["errors", "warnings", "lines"]
+"""`lines` are all, whatever their severity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,17 @@ def before(deadline: Deadline) -> Deadline:
 
 
 def ask_all(
-    inquiry: Inquiry, deadline: Deadline, ask: Ask, *, together: bool = False, warnings: bool = True, at_once: int = 8
+    inquiry: Inquiry,
+    deadline: Deadline,
+    ask: Ask,
+    *,
+    hint: str,
+    together: bool = False,
+    warnings: bool = True,
+    at_once: int = 8,
 ) -> Gathered:
     """The lines of the alerted service and of those around it. `together` asks for all others in one question;
-    `warnings` asks for the alerted service's warnings too.
+    `warnings` asks for the alerted service's warnings too; `hint` is what to look at when there are no lines at all.
 
     Raises SourceFailure or DeadlineExceeded when the alerted service could not be asked about and nothing was found:
     silence is evidence only when everything about it was answered.
@@ -119,6 +127,14 @@ def ask_all(
     if not lines:
         _raise_for_silence(inquiry.alerted, outcomes)
     notes += dict.fromkeys(note for query, found in outcomes for note in _notes(query, found))
+    about = [found for query, found in outcomes if inquiry.alerted in query.targets]
+    if about and not any(isinstance(found, Found) and (found.lines or found.partly) for found in about):
+        window = inquiry.scope.window
+        anything = outcome(LogQuery((inquiry.alerted,), "lines", window.baseline_since, window.until, 1))
+        if isinstance(anything, Found):
+            names = " or ".join(names_of(inquiry.alerted))
+            silent = f"{inquiry.alerted.service} logged no errors" + (" or warnings" if warnings else "")
+            notes.append(silent if anything.lines else f"no lines at all of {names}: {hint}")
     return Gathered(lines=tuple(lines), incomplete=_incomplete(outcomes), detail="; ".join(notes) or None)
 
 

@@ -48,6 +48,7 @@ SOURCES: Registry[Source] = Registry[Any](
         "heuristics.git": "worker.sources.git_heuristics:GitHeuristics",
         "heuristics.github": "worker.sources.github_heuristics:GithubHeuristics",
         "logs.alert": "worker.sources.alert_errors:AlertErrors",
+        "logs.appinsights": "worker.sources.appinsights_logs:AppInsightsLogs",
         "logs.elasticsearch": "worker.sources.elasticsearch_logs:ElasticsearchLogs",
         "logs.files": "worker.sources.log_files:LogFiles",
         "logs.loki": "worker.sources.loki_logs:LokiLogs",

@@ -19,7 +19,7 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, parse_time, rfc3339
 from shared.settings import Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
-from worker.log_queries import Found, LogQuery, ask_all
+from worker.log_queries import Found, LogQuery, Severity, ask_all
 from worker.log_text.levels import level_word
 from worker.log_text.lines import LONGEST_TEXT, clean, parse
 from worker.log_text.times import from_epoch
@@ -125,7 +125,7 @@ class ElasticsearchLogs:
 
     def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
         """The lines. Raises SourceFailure or DeadlineExceeded."""
-        return ask_all(inquiry, deadline, self._ask)
+        return ask_all(inquiry, deadline, self._ask, hint="is WHYDOWN_ELASTICSEARCH_SERVICE_FIELD right?")
 
     def probe(self, deadline: Deadline) -> str:
         """How many lines of the last hour say which service they are of."""
@@ -140,20 +140,15 @@ class ElasticsearchLogs:
 
     def _ask(self, query: LogQuery, deadline: Deadline) -> Found:
         config = self._config
-        level = config.level_field
-        severe: list[dict[str, Any]] = _either(level, _cases(_LEVELS[query.severity]))
-        if query.severity == "errors":
-            without_level = {"bool": {"must_not": {"exists": {"field": level}}, "must": _spoken(config.message_field)}}
-            severe += [{"exists": {"field": "error.stack_trace"}}, without_level]
         filters = [
             self._within(query.start, query.end),
             {"bool": {"should": _either(config.service_field, list(query.services))}},
-            {"bool": {"should": severe}},
+            *self._severe(query.severity),
         ]
         body = self._body(deadline, filters) | {
             "size": query.limit,
             "sort": [{config.time_field: {"order": "asc", "unmapped_type": "date"}}],
-            "_source": [level, config.message_field, config.time_field, *_CAUSES],
+            "_source": [config.level_field, config.message_field, config.time_field, *_CAUSES],
             "track_total_hits": False,
         }
         answer = self._answer(body, deadline)
@@ -161,6 +156,17 @@ class ElasticsearchLogs:
         hits = answer["hits"].get("hits")
         found = [self._line(service, hit) for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
         return Found([line for line in found if line], partly=_missing(answer))
+
+    def _severe(self, severity: Severity) -> list[dict[str, Any]]:
+        if severity == "lines":
+            return []
+        level = self._config.level_field
+        severe: list[dict[str, Any]] = _either(level, _cases(_LEVELS[severity]))
+        if severity == "errors":
+            spoken = {"match": {self._config.message_field: {"query": _WORDS, "operator": "or"}}}
+            without_level = {"bool": {"must_not": {"exists": {"field": level}}, "must": spoken}}
+            severe += [{"exists": {"field": "error.stack_trace"}}, without_level]
+        return [{"bool": {"should": severe}}]
 
     def _within(self, start: datetime, end: datetime) -> dict[str, Any]:
         return {"range": {self._config.time_field: {"gte": rfc3339(start), "lt": rfc3339(end)}}}
@@ -203,10 +209,6 @@ def _cases(words: tuple[str, ...]) -> list[str]:
 def _either(field: str, values: list[str]) -> list[dict[str, Any]]:
     """Exactly one of the values, whether the field is a keyword or, by dynamic mapping, text with a keyword below."""
     return [{"terms": {field: values}}, {"terms": {f"{field}.keyword": values}}]
-
-
-def _spoken(field: str) -> dict[str, Any]:
-    return {"match": {field: {"query": _WORDS, "operator": "or"}}}
 
 
 def _value(source: Mapping[str, Any], path: str) -> str | None:

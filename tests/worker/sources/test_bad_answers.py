@@ -33,6 +33,11 @@ LOCAL: Final = {
 SETTINGS: Final[dict[str, dict[str, str]]] = {
     "changes.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
     "heuristics.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
+    "logs.appinsights": {
+        "WHYDOWN_APPINSIGHTS_URL": "{url}",
+        "WHYDOWN_APPINSIGHTS_WORKSPACE": "0a1b2c3d-0000-4000-8000-00000000beef",
+        "WHYDOWN_APPINSIGHTS_TOKEN": TOKEN,
+    },
     "logs.elasticsearch": {"ELASTICSEARCH_URL": "{url}", "WHYDOWN_ELASTICSEARCH_API_KEY": TOKEN},
     "logs.loki": {"LOKI_URL": "{url}", "WHYDOWN_LOKI_TOKEN": TOKEN},
     "metrics.prometheus": {"PROMETHEUS_URL": "{url}", "WHYDOWN_PROMETHEUS_TOKEN": TOKEN},

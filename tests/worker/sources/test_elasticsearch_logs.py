@@ -55,10 +55,10 @@ def gathered(server: StandIn, *targets: Target, **settings: Any) -> Gathered:
 
 def filters(body: dict[str, Any]) -> tuple[dict[str, Any], list[str], str]:
     """The time, the services and the severity that a search asks for."""
-    within, service, severe = body["query"]["bool"]["filter"]
-    levels = severe["bool"]["should"][0]["terms"]["log.level"]
+    within, service, *severe = body["query"]["bool"]["filter"]
+    levels = severe[0]["bool"]["should"][0]["terms"]["log.level"] if severe else []
     names = service["bool"]["should"][0]["terms"]["service.name"]
-    return within["range"]["@timestamp"], names, "warnings" if "WARN" in levels else "errors"
+    return within["range"]["@timestamp"], names, "warnings" if "WARN" in levels else "errors" if levels else "lines"
 
 
 def near(body: dict[str, Any]) -> bool:
@@ -94,6 +94,7 @@ def test_the_windows_are_asked_for_oldest_first_bounded_and_with_a_timeout() -> 
     assert spans == {
         *(("invoice-api", severity, start) for severity in ("errors", "warnings") for start in starts),
         *(("ledger", "errors", start) for start in starts[:2]),
+        ("invoice-api", "lines", starts[0]),
     }
     for body in bodies:
         assert body["size"] <= MOST_LINES
@@ -141,6 +142,15 @@ def test_reaching_the_limit_is_said() -> None:
         answer = gathered(server)
     assert answer.detail == "invoice-api: first 1,000 errors of more from 03:02 UTC on"
     assert answer.incomplete == {"invoice-api"}
+
+
+def test_silence_is_told_from_a_wrong_field() -> None:
+    with elastic(lambda body: found()) as server:
+        wrong = gathered(server)
+    assert wrong.detail == "no lines at all of invoice-api: is WHYDOWN_ELASTICSEARCH_SERVICE_FIELD right?"
+    with elastic(lambda body: found(hit(ALERT, "served")) if filters(body)[2] == "lines" else found()) as server:
+        fine = gathered(server)
+    assert (fine.lines, fine.detail) == ((), "invoice-api logged no errors or warnings")
 
 
 def test_a_failing_dependency_is_a_gap_and_not_a_failure() -> None:
