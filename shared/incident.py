@@ -330,15 +330,6 @@ class RelatedIncident(Wire):
     """What the other's service is to this one's."""
 
 
-class QueuePlace(Wire):
-    """Where an incident that waits for its turn stands."""
-
-    position: int
-    """1 is next."""
-    estimate_seconds: int | None = None
-    """Until its turn comes, as things went lately; None while nothing was finished yet."""
-
-
 class Delivery(Wire):
     """One push of a result to one destination."""
 
@@ -365,6 +356,15 @@ class AlertSeen(Wire):
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+
+
+class QueuePlace(Wire):
+    """Where an incident that waits for its turn stands."""
+
+    position: int
+    """1 is next."""
+    estimate_seconds: int | None = None
+    """Until its turn comes, as things went lately; None while nothing was finished yet."""
 
 
 class IncidentSummary(Wire):
@@ -395,6 +395,8 @@ class IncidentSummary(Wire):
     """How many alerts of the group the sender left out."""
     cause: str | None = None
     """The probable cause in a sentence, as soon as there is one."""
+    queue: QueuePlace | None = None
+    """Set while it waits for its turn."""
 
 
 class Incident(IncidentSummary):
@@ -415,8 +417,6 @@ class Incident(IncidentSummary):
     """The incident whose analysis covers this one: it has none of its own, until somebody investigates it again."""
     covers: tuple[RelatedIncident, ...] = ()
     """The incidents that this one's analysis covers."""
-    queue: QueuePlace | None = None
-    """Set while it waits for its turn."""
     deliveries: tuple[Delivery, ...] = ()
     """Pushes of its results, the oldest first."""
     usage: Usage = Usage()

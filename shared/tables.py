@@ -290,3 +290,13 @@ class InstallationRow(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+
+
+class CatalogNameRow(Base):
+    """A name that the catalog knew when it was last read."""
+
+    __tablename__ = "catalog_names"
+
+    name: Mapped[str] = mapped_column(String(320), primary_key=True)
+    """As a manual analysis takes it: bare in the default namespace, else the full ref."""
+    read_at: Mapped[datetime]

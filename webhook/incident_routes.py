@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import Annotated, Final
 
 from flask import Blueprint, Response, request
@@ -13,15 +11,15 @@ from werkzeug.routing import BaseConverter
 from shared.alert import Severity
 from shared.bundle import Bundle
 from shared.incident import MAX_SAID, FeedbackVerdict, Incident, Status
-from shared.moment import now, rfc3339
+from shared.moment import now
 from shared.store import bundles, feedback, intake, reading
 from shared.store.feedback import Judgement, Unfinished
 from shared.version import own_version
 from shared.wire import Wire
 from webhook import body, pages
 from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
-from webhook.incoming import form, json_body
-from webhook.manual_requests import Asked, Time
+from webhook.incoming import sent
+from webhook.manual_requests import Asked, Past, Time
 from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import prefers_page, wait_seconds
 from webhook.problem import Problem, validated
@@ -45,6 +43,7 @@ class ListQuery(Wire):
     service: Word | None = Field(None, description="exactly this service")
     status: Status | None = Field(None, description=f"one of {', '.join(Status)}")
     severity: Severity | None = Field(None, description=f"one of {', '.join(Severity)}")
+    resolved: bool | None = Field(None, description="true when its alert was resolved, false when not")
     since: Time | None = Field(None, description="received at or after, `2026-11-23T03:12:00Z`")
     until: Time | None = Field(None, description="received before, `2026-11-23T03:12:00Z`")
     q: Word | None = Field(None, description="words to find in service or title")
@@ -74,21 +73,10 @@ class FeedbackRequest(Asked):
     fixed_by: Said = Field(None, description=f"what fixed it, at most {MAX_SAID} characters")
 
 
-_AGO: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-def _since(value: object) -> object:
-    ago = _AGO.fullmatch(value.strip()) if isinstance(value, str) else None
-    return rfc3339(now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})) if ago else value
-
-
 class RetryRequest(Asked):
     """The body of POST /incidents/retry."""
 
-    since: Annotated[Time, BeforeValidator(_since)] = Field(
-        description="received at or after, `2026-11-23T03:12:00Z`, or so long ago: `90m`, `2h`, `7d`"
-    )
+    since: Past = Field(description="received at or after, `2026-11-23T03:12:00Z`, or so long ago: `90m`, `2h`, `7d`")
     service: Word | None = Field(None, description="only of this service")
 
 
@@ -104,7 +92,7 @@ def _plain_schema(name: str, schema: dict[str, object]) -> dict[str, object]:
     words: dict[str, type[Status | Severity]] = {"status": Status, "severity": Severity}
     if name in words:
         return {"type": "string", "enum": [str(word) for word in words[name]]}
-    kind = "integer" if name == "limit" else "string"
+    kind = {"limit": "integer", "resolved": "boolean"}.get(name, "string")
     return {"type": kind} | {key: schema[key] for key in ("default", "minimum", "maximum") if schema.get(key)}
 
 
@@ -132,8 +120,8 @@ def listing() -> Response:
         raise Problem(422, detail, field="cursor") from None
     if prefers_page():
         shown = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        needs_token = here.guard.access.webhook_token is not None
-        return _page(pages.incident_list(found, shown, now(), here.base_url(), needs_token))
+        first = pages.FirstAlert(here.base_url(), here.guard.access.webhook_token is not None)
+        return _page(pages.incident_list(found, shown, now(), first))
     return _private(json_answer(IncidentList(incidents=found.incidents, next_cursor=found.next_cursor)))
 
 
@@ -244,7 +232,7 @@ def retry(incident_id: str) -> Response:
 def retry_failed() -> Response:
     """Opens another attempt of each."""
     here = receiver()
-    asked = validated(RetryRequest, _sent())
+    asked = validated(RetryRequest, sent())
     taken = intake.failed_again(here.database, asked.since, asked.service)
     here.queue.publish(taken.work)
     if prefers_page():
@@ -277,7 +265,7 @@ def retry_failed() -> Response:
 def judge(incident_id: str) -> Response:
     """Stores what somebody says of it."""
     here = receiver()
-    said = validated(FeedbackRequest, _sent())
+    said = validated(FeedbackRequest, sent())
     try:
         known = feedback.judge(here.database, incident_id, Judgement(said.verdict, said.actual_cause, said.fixed_by))
     except Unfinished:
@@ -291,13 +279,6 @@ def judge(incident_id: str) -> Response:
     answer = json_answer(_document(incident_id))
     answer.set_etag(_etag(revision), weak=True)
     return _private(answer)
-
-
-def _sent() -> object:
-    """The fields of the page's form, or the JSON of the body."""
-    if request.mimetype == "application/x-www-form-urlencoded":
-        return form()
-    return json_body()
 
 
 def _document(incident_id: str) -> Incident:

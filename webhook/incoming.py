@@ -30,6 +30,16 @@ def form() -> dict[str, str]:
     return fields
 
 
+def is_form() -> bool:
+    """Whether a page's form was sent."""
+    return request.mimetype == "application/x-www-form-urlencoded"
+
+
+def sent() -> Any:
+    """The fields of a page's form, or the JSON of the body. Raises webhook.body.BodyRejected."""
+    return form() if is_form() else json_body()
+
+
 def without_secrets(value: Any) -> Any:
     """A JSON value, redacted before it is cut to any length. Raises sqlalchemy.exc.SQLAlchemyError when the key of the
     placeholders cannot be had.

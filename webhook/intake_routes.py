@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import structlog
@@ -11,14 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.alert import Delivery
 from shared.incident import Incident
 from shared.registry import UnknownName
-from shared.store import intake, reading
+from shared.store import catalog_names, intake, reading
+from webhook import pages
 from webhook.access import Gate
-from webhook.answers import AcceptedIncidents, accepted, json_answer
-from webhook.incoming import json_body
+from webhook.answers import AcceptedIncidents, accepted, json_answer, see_other
+from webhook.grouping import MAX_TITLE
+from webhook.incoming import form, is_form, json_body
 from webhook.manual_requests import AnalysisRequest, ContextRequest
-from webhook.openapi import JSON, Answer, Operation, Parameter, describes
+from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
 from webhook.preferences import wait_seconds
-from webhook.problem import Problem, validated
+from webhook.problem import Problem, ProblemDocument, validated
 from webhook.receiver import receiver
 from webhook.senders import SENDERS, MalformedBody, canonical
 
@@ -90,21 +93,49 @@ def webhook(sender: str) -> Response:
     return accepted(taken, delivery.ignored or (None if taken.incidents else "resolved, and never seen firing"))
 
 
+@routes.get("/analyze")
+@describes(
+    Operation(
+        summary="Asks for an analysis, as a page",
+        parameters=(Parameter("service", "query", "Fills the service in, and narrows the names offered to those."),),
+        answers={200: Answer("The form.", media=(HTML,))},
+        refusals=(503,),
+    )
+)
+def analysis_form() -> Response:
+    """The form, filled in with what the address says."""
+    asked = {name: request.args.get(parameter, "")[:MAX_TITLE] for name, parameter in _FILLED_IN.items()}
+    return _form_page(asked, asked["entityRef"])
+
+
 @routes.post("/analyze")
 @describes(
     Operation(
         summary="Asks why a service is down",
-        description="Always a new incident, but for a repeated Idempotency-Key.",
+        description="Always a new incident, but for a repeated Idempotency-Key. The page's form sends the same fields.",
         body=AnalysisRequest,
         accepts=JSON,
         example={"entityRef": "component:default/invoice-api", "errors": "HTTP 500 on POST /invoices"},
         parameters=_MANUAL_PARAMETERS,
-        answers=_MANUAL_ANSWERS,
+        answers=_MANUAL_ANSWERS | {303: Answer("For a browser: to the incident.", headers=("Location",), media=())},
+        refusals=(403,),
     )
 )
 def analyze() -> Response:
     """Opens a manual analysis that gathers its own context."""
-    return _open(validated(AnalysisRequest, json_body()).manual())
+    if not is_form():
+        return _open(validated(AnalysisRequest, json_body()).manual())
+    # The form has a value of its own, so that a second click on it sends the same body.
+    key = intake.IdempotencyKey("/analyze", hashlib.sha256(request.get_data()).hexdigest(), request.get_data())
+    given = form()
+    try:
+        asked = validated(AnalysisRequest, {name: value for name, value in given.items() if value.strip()})
+    except Problem as problem:
+        return _form_page(given, "", problem.document)
+    here = receiver()
+    taken = intake.open_manual(here.database, asked.manual(), key)
+    here.queue.publish(taken.work)
+    return see_other(f"{request.script_root}/incidents/{taken.incidents[0].id}")
 
 
 @routes.post("/api/incident/analyze")
@@ -133,6 +164,17 @@ def analyze() -> Response:
 def analyze_context() -> Response:
     """Opens an analysis of what the caller brought along."""
     return _open(validated(ContextRequest, json_body()).manual())
+
+
+_FILLED_IN: Final = {"entityRef": "service", "alertTitle": "title"}
+
+
+def _form_page(given: dict[str, str], narrowed: str, problem: ProblemDocument | None = None) -> Response:
+    names = catalog_names.named(receiver().database, narrowed.strip(), pages.MOST_NAMES + 1)
+    content = pages.analysis(given, names, problem)
+    answer = Response(content, problem.status if problem else 200, content_type="text/html; charset=utf-8")
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
 
 
 def _open(asked: intake.ManualRequest) -> Response:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from shared.alert import Severity
 from shared.incident import BroughtContext
-from shared.moment import parse_time
+from shared.moment import now, parse_time, rfc3339
 from shared.store.intake import ManualRequest
 from shared.wire import Wire
 from webhook.body import MAX_STRING, one_line, text
@@ -64,6 +64,15 @@ def _timed(value: object) -> object:
     return moment
 
 
+_AGO: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _counted_back(value: object) -> object:
+    ago = _AGO.fullmatch(value.strip()) if isinstance(value, str) else None
+    return rfc3339(now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})) if ago else value
+
+
 def _addressed(value: object) -> object:
     if http_url(value) is None:
         raise ValueError("must be an http or https URL without credentials")
@@ -73,6 +82,8 @@ def _addressed(value: object) -> object:
 Lines = Annotated[str, BeforeValidator(_joined, json_schema_input_type=str | list[str])]
 Title = Annotated[str, BeforeValidator(_titled)]
 Time = Annotated[datetime, BeforeValidator(_timed, json_schema_input_type=datetime)]
+Past = Annotated[Time, BeforeValidator(_counted_back)]
+"""A time, or how long ago: `90m`, `2h`, `7d`."""
 Url = Annotated[str, BeforeValidator(_addressed)]
 Name = Annotated[str, BeforeValidator(_lined), StringConstraints(min_length=1, max_length=MAX_SERVICE)]
 Ref = Annotated[str, StringConstraints(strip_whitespace=True, max_length=256), AfterValidator(_referring)]
@@ -96,7 +107,9 @@ class AnalysisRequest(Asked):
     )
     alert_title: Title = Field(DEFAULT_TITLE, description="what is wrong, in a few words")
     errors: Lines = Field("", description="error text, one string or a list of lines")
-    started_at: Time | None = Field(None, description="when it began, `2026-11-23T03:12:00Z`; now, if it is left out")
+    started_at: Past | None = Field(
+        None, description="when it began, `2026-11-23T03:12:00Z`, or so long ago: `30m`, `2h`; now, if it is left out"
+    )
     callback_url: Url | None = Field(None, description="where the result is sent to")
 
     def manual(self) -> ManualRequest:

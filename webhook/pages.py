@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from shared.incident import (
     SuggestedAction,
 )
 from shared.moment import rfc3339, utc
+from shared.store.intake import BY_HAND, FORGOTTEN
 from shared.store.reading import Page
 from webhook.blast_radius import graph
 from webhook.fields import http_url
@@ -40,6 +42,9 @@ PATIENCE: Final = timedelta(seconds=60)
 """After so long in the queue the page says that there may be no worker."""
 
 REFRESH_SECONDS: Final = 3
+
+MOST_NAMES: Final = 500
+"""Names of the catalog that a page offers at once."""
 
 STAGES: Final = (Status.QUEUED, Status.GATHERING, Status.DIAGNOSING, Status.DONE)
 
@@ -88,21 +93,59 @@ def _is_stalled(document: Incident, moment: datetime) -> bool:
     return document.status is Status.QUEUED and is_next and moment - document.received_at > PATIENCE
 
 
-def incident_list(page: Page, query: Mapping[str, Any], moment: datetime, base_url: str, needs_token: bool) -> str:
-    """The page of the list; `query` is what was asked for, by parameter. `base_url` and `needs_token` go into the
-    command that sends a first alert.
-    """
+@dataclass(frozen=True, slots=True)
+class FirstAlert:
+    """What a newcomer needs to send one."""
+
+    base_url: str
+    needs_token: bool
+
+
+def incident_list(page: Page, query: Mapping[str, Any], moment: datetime, first: FirstAlert) -> str:
+    """The page of the list; `query` is what was asked for, by parameter."""
     narrowing = {name: value for name, value in query.items() if name != "cursor"}
     return render_template(
         "incidents.html",
         incidents=page.incidents,
+        groups=_groups(page, narrowed=bool(query), moment=moment),
         next_cursor=page.next_cursor,
         query=query,
         narrowing=narrowing,
         statuses=tuple(Status),
         moment=moment,
-        base_url=base_url,
-        needs_token=needs_token,
+        first=first,
+    )
+
+
+def _groups(page: Page, narrowed: bool, moment: datetime) -> tuple[tuple[str, tuple[IncidentSummary, ...]], ...]:
+    """The incidents under their headings: what is still open before what is over."""
+    if narrowed:
+        return (("Found", page.incidents),)
+    still = {one.id for one in page.incidents if _is_open(one, moment)}
+    groups = (
+        ("Open", tuple(one for one in page.incidents if one.id in still)),
+        ("Recent", tuple(one for one in page.incidents if one.id not in still)),
+    )
+    return tuple(group for group in groups if group[1])
+
+
+def _is_open(one: IncidentSummary, moment: datetime) -> bool:
+    """Whether it is being looked into, or its alert is firing as far as anybody said."""
+    fires = one.resolved_at is None and one.sender not in BY_HAND and moment - one.last_seen_at < FORGOTTEN
+    return fires or not one.status.finished
+
+
+def analysis(given: Mapping[str, str], names: Sequence[str], problem: ProblemDocument | None) -> str:
+    """The form that asks for an analysis by hand: with what was `given`, names from the catalog to choose from, and
+    what was wrong with it.
+    """
+    return render_template(
+        "analyze.html",
+        given=given,
+        names=names[:MOST_NAMES],
+        more=len(names) > MOST_NAMES,
+        problem=problem,
+        form_id=secrets.token_hex(8),
     )
 
 
@@ -195,6 +238,11 @@ def what(document: IncidentSummary | RelatedIncident) -> str:
     return document.title.removeprefix(f"{document.service}:").strip() or document.title
 
 
+def standing(status: Status) -> str:
+    """The status as people say it."""
+    return "diagnosed" if status is Status.DONE else status.value
+
+
 def told(status: CoverageStatus) -> str:
     """How an outcome is shown: `good`, `soft` or `bad`."""
     if status is CoverageStatus.OK:
@@ -221,7 +269,7 @@ def install(app: Flask) -> None:
     app.jinja_options = {**app.jinja_options, "finalize": visible, "trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(
         http_url=http_url, ago=ago, lasted=lasted, offset=offset, certainty=certainty, rfc3339=rfc3339,
-        clock=_clock, day=_day, words=_words, what=what, told=told,
+        clock=_clock, day=_day, words=_words, what=what, told=told, standing=standing,
     )  # fmt: skip
     # Browsers keep the sheet for an hour; a new one has a new address.
     app.jinja_env.globals["stylesheet"] = hashlib.sha256(sheet.read_bytes()).hexdigest()[:12]

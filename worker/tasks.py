@@ -21,6 +21,7 @@ from shared.task_queue import RECONCILE, TASKS, celery_app, publish
 from worker import isolation, pipeline
 from worker.hands import Hands
 from worker.notifiers import PushFailure
+from worker.offered_names import OfferedNames
 from worker.parts import parts
 from worker.pipeline import Store
 
@@ -52,6 +53,7 @@ TICK_SECONDS: Final = 0.4
 
 _log = structlog.get_logger(__name__)
 _hands = Hands()
+_offered = OfferedNames()
 
 
 class StageFailure(Exception):
@@ -110,6 +112,7 @@ def reconcile() -> None:
     if more:
         _log.info("reconciled", published=len(more), overdue=len(found.overdue))
     publish(more)
+    _offered.refresh(parts())
 
 
 def _expire() -> None:

@@ -6,9 +6,10 @@ The bound holds across all workers, and with it the number of model calls at onc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.alert import Severity
@@ -51,28 +52,25 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
     return tuple(work_id for work_id, _, _ in chosen)
 
 
-def place_of(session: Session, row: IncidentRow) -> QueuePlace | None:
-    """Where a waiting incident stands in the queue, and how long that takes as things went lately; None when it does
-    not wait. The services' taking turns is left out of the count: it moves all but a noisy one by a few places.
+def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlace]:
+    """Where those of the incidents that wait stand in the queue, and how long that takes as things went lately. The
+    services' taking turns is left out of the count: it moves all but a noisy one by a few places.
     """
-    mine = session.execute(
-        select(WorkRow.created_at).where(
-            WorkRow.incident_id == row.id, WorkRow.attempt == row.attempt, WorkRow.state == "waiting"
-        )
-    ).one_or_none()
-    if mine is None:
-        return None
-    rank, own = _rank(), Severity(row.severity).rank
-    before = (
-        select(func.count())
-        .select_from(WorkRow)
+    if not incident_ids:
+        return {}
+    position = func.rank().over(order_by=(_rank(), WorkRow.created_at)).label("position")
+    queue = (
+        select(WorkRow.incident_id, position)
         .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
         .where(*_waiting())
-        .where(or_(rank < own, and_(rank == own, WorkRow.created_at < mine[0])))
+        .subquery()
     )
-    position = 1 + (session.scalar(before) or 0)
+    found = session.execute(select(queue.c.incident_id, queue.c.position).where(queue.c.incident_id.in_(incident_ids)))
     each = _seconds_each(session)
-    return QueuePlace(position=position, estimate_seconds=None if each is None else round(position * each))
+    return {
+        incident_id: QueuePlace(position=place, estimate_seconds=None if each is None else round(place * each))
+        for incident_id, place in found
+    }
 
 
 def _under_way() -> tuple[ColumnElement[bool], ...]:

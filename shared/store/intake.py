@@ -23,6 +23,9 @@ from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, Wor
 FORGOTTEN: Final = timedelta(hours=24)
 """An incident that nobody resolved and nothing fired for so long is over: many senders never say "resolved"."""
 
+BY_HAND: Final = ("analyze", "api")
+"""The senders of what nobody's alerting sent: analyses that somebody asked for, without and with the context."""
+
 
 @dataclass(frozen=True, slots=True)
 class ManualRequest:
@@ -100,7 +103,7 @@ def open_manual(database: Database, request: ManualRequest, key: IdempotencyKey 
         row = _new_incident(
             session,
             moment,
-            sender="analyze" if request.brought is None else "api",
+            sender=BY_HAND[request.brought is not None],
             service=request.service,
             entity_ref=request.entity_ref,
             title=request.title,

@@ -50,6 +50,7 @@ class Filters:
     service: str | None = None
     status: Status | None = None
     severity: str | None = None
+    resolved: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
@@ -100,7 +101,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             covered_by=covering.covering(session, row),
             covers=covering.covered(session, row),
             related=related_incidents(session, row, current.scope),
-            queue=admission.place_of(session, row) if row.status == Status.QUEUED else None,
+            queue=admission.places(session, [row.id]).get(row.id) if row.status == Status.QUEUED else None,
             deliveries=_deliveries(session, incident_id),
             usage=Usage.model_validate(current, from_attributes=True),
             timings=_timings(current),
@@ -121,13 +122,14 @@ def page(database: Database, filters: Filters) -> Page:
     with database.reading() as session:
         rows = session.execute(query).all()
         shown = rows[: filters.limit]
-        summaries = tuple(IncidentSummary(**_summary(row, attempt)) for row, attempt in shown)
+        queue = admission.places(session, [row.id for row, _ in shown if row.status == Status.QUEUED])
+        summaries = tuple(IncidentSummary(**_summary(row, attempt), queue=queue.get(row.id)) for row, attempt in shown)
     more = len(rows) > filters.limit
     return Page(summaries, _cursor(shown[-1][0]) if more and shown else None)
 
 
 def _summary(row: IncidentRow, attempt: AttemptRow) -> dict[str, Any]:
-    names = IncidentSummary.model_fields.keys() - {"links", "previous", "cause"}
+    names = IncidentSummary.model_fields.keys() - {"links", "previous", "cause", "queue"}
     return {
         **{name: getattr(row, name) for name in names},
         "links": tuple(Link.model_validate(link) for link in row.links),
@@ -192,6 +194,10 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if filters.resolved is not None:
+        conditions.append(
+            IncidentRow.resolved_at.is_not(None) if filters.resolved else IncidentRow.resolved_at.is_(None)
+        )
     if filters.since:
         conditions.append(IncidentRow.received_at >= filters.since)
     if filters.until:

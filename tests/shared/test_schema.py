@@ -93,6 +93,7 @@ def _write(database: Database, tables: list[Table], mark: str) -> None:
             kinds = {
                 column.name: next((value for kind, value in values.items() if isinstance(column.type, kind)), mark)
                 for column in table.columns
+                if column is not table.autoincrement_column  # the database numbers those itself
             }
             session.execute(table.insert().values(kinds))
 

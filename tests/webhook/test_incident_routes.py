@@ -9,7 +9,7 @@ import pytest
 from shared.database import Database
 from shared.store import intake
 from tests.webhook.investigations import alert, conclude
-from tests.webhook.receivers import PAGE, Notes, receiver_on
+from tests.webhook.receivers import ALERT, PAGE, Notes, receiver_on
 
 
 def test_the_document(database: Database) -> None:
@@ -127,6 +127,24 @@ def test_the_list_is_narrowed(database: Database) -> None:
     assert found(q="pool 100%") == {invoice}
     assert found(q="pool_100") == found(status="done") == found(until="2026-01-01T00:00:00Z") == set()
     assert found(status="queued", since="2026-01-01T00:00:00Z", q="", service="") == {invoice, shop}
+    client.post("/webhook/alert", json=ALERT | {"serviceName": "shop", "severity": "warning", "status": "resolved"})
+    assert found(resolved="true") == {shop}
+    assert found(resolved="False") == {invoice}
+
+
+def test_the_list_says_where_in_the_queue_each_stands(database: Database) -> None:
+    client = receiver_on(database).test_client()
+    late = alert(client, serviceName="shop", severity="warning")
+    first = alert(client, serviceName="search", severity="critical")
+    covered = alert(client, serviceName="over", severity="critical")
+    conclude(database, covered)  # admits the two that wait, too
+    behind = alert(client, serviceName="ledger", severity="info")
+    ahead = alert(client, serviceName="billing", severity="high")
+    listed = client.get("/incidents").get_json()["incidents"]
+    queue = {one["id"]: one["queue"] and one["queue"]["position"] for one in listed}
+    assert queue == {ahead: 1, behind: 2, covered: None, first: None, late: None}
+    page = client.get("/incidents", headers=PAGE).text
+    assert page.index("number 1 in the queue") < page.index("number 2 in the queue")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +154,7 @@ def test_the_list_is_narrowed(database: Database) -> None:
         ("severity=bad", "severity"),
         ("since=yesterday", "since"),
         ("until=2026-99-01T00:00:00Z", "until"),
+        ("resolved=maybe", "resolved"),
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=many", "limit"),

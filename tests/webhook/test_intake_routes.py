@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +16,12 @@ from werkzeug.test import TestResponse
 
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy, Status
+from shared.moment import now
 from shared.settings import Address
-from shared.store import admission, findings, reading, work
+from shared.store import admission, catalog_names, findings, reading, work
 from shared.tables import Base, IncidentRow
-from tests.webhook.receivers import ALERT, Notes, receiver_on
+from tests.webhook.receivers import ALERT, PAGE, Notes, guarded_receiver_on, receiver_on
+from webhook import pages
 from webhook.body import MAX_BYTES
 
 CONTEXT = {
@@ -370,3 +373,56 @@ def test_a_commit_is_answered_even_if_the_database_goes_away_while_waiting(sqlit
 def test_quiet_time_is_a_setting(sqlite: Database) -> None:
     receiver = receiver_on(sqlite).extensions["whydown"]
     assert receiver.quiet == timedelta(minutes=60)
+
+
+def test_the_form_offers_the_catalogs_names(database: Database) -> None:
+    catalog_names.keep(database, ["invoice-api", "invoice-db", "search"])
+    client = receiver_on(database).test_client()
+    page = client.get("/analyze").text
+    assert re.findall(r'<option value="([a-z-]+)"></option>', page) == ["invoice-api", "invoice-db", "search"]
+    narrowed = client.get("/analyze?service=INVOICE&title=%22x%22").text
+    assert re.findall(r'<option value="([a-z-]+)"></option>', narrowed) == ["invoice-api", "invoice-db"]
+    assert 'value="INVOICE"' in narrowed
+    assert 'value="&#34;x&#34;"' in narrowed
+    assert "data-more" not in page
+    catalog_names.keep(database, [f"service-{number}" for number in range(pages.MOST_NAMES + 1)])
+    long = client.get("/analyze").text
+    assert len(re.findall(r'<option value="[a-z]+-[0-9]+">', long)) == pages.MOST_NAMES
+    assert 'data-more="/analyze"' in long
+
+
+def test_the_form_opens_an_analysis_and_leads_to_it(database: Database) -> None:
+    client = receiver_on(database).test_client()
+    fields = {"form": "a1", "entityRef": "invoice-api", "alertTitle": "", "startedAt": "30m", "errors": "a\nb"}
+    sent = now()
+    answer = client.post("/analyze", data=fields, headers=PAGE)
+    assert answer.status_code == 303
+    found = reading.incident(database, answer.headers["Location"].rpartition("/")[2])
+    assert found is not None
+    assert (found.service, found.title, found.sender) == ("invoice-api", "Manual analysis", "analyze")
+    assert timedelta(minutes=29) < sent - found.started_at < timedelta(minutes=31)
+    assert findings.reported(database, found.id).errors == ("a\nb",)
+    again = client.post("/analyze", data=fields, headers=PAGE)
+    assert again.headers["Location"] == answer.headers["Location"], "a second click is no second analysis"
+    other = client.post("/analyze", data=fields | {"form": "a2"}, headers=PAGE)
+    assert other.headers["Location"] != answer.headers["Location"]
+    assert count(database) == 2
+
+
+def test_a_form_that_is_wrong_comes_back_as_it_was_filled_in(sqlite: Database) -> None:
+    fields = {"entityRef": "in voice", "alertTitle": "Errors", "errors": "<b>a</b>"}
+    answer = receiver_on(sqlite).test_client().post("/analyze", data=fields, headers=PAGE)
+    assert answer.status_code == 422
+    assert "`entityRef` is no entity reference" in answer.text
+    for kept in ('value="in voice"', 'value="Errors"', "&lt;b&gt;a&lt;/b&gt;</textarea>"):
+        assert kept in answer.text
+    assert count(sqlite) == 0
+
+
+def test_a_form_of_another_site_opens_nothing(sqlite: Database) -> None:
+    elsewhere = PAGE | {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    answer = receiver_on(sqlite).test_client().post("/analyze", data={"entityRef": "x"}, headers=elsewhere)
+    assert answer.status_code == 403
+    signed_out = guarded_receiver_on(sqlite).test_client().post("/analyze", data={"entityRef": "x"}, headers=PAGE)
+    assert signed_out.status_code == 401
+    assert count(sqlite) == 0

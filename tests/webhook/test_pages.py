@@ -44,6 +44,7 @@ from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK, guarded_receiver_
 from webhook import pages
 
 Show = Callable[[Incident], str]
+FIRST = pages.FirstAlert("http://localhost", needs_token=False)
 
 
 @pytest.fixture
@@ -314,7 +315,7 @@ def test_a_command_is_what_it_looks_like(show: Show) -> None:
 def test_the_list(app: Flask) -> None:
     listed = (summary(2, status=Status.GATHERING, cause=None), summary(64, service="shop", severity="warning"))
     with app.test_request_context("/"):
-        page = pages.incident_list(reading.Page(listed, "next"), {"q": '"x"'}, NOW, "http://localhost", False)
+        page = pages.incident_list(reading.Page(listed, "next"), {"q": '"x"'}, NOW, FIRST)
     shown = words(page)
     assert shown.index("invoice-api") < shown.index("shop")
     assert "64 min ago" in shown

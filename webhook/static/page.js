@@ -1,4 +1,4 @@
-// Fills an unfinished page in without a reload, and adds what only a script can: copying, ticking off. Everything else
+// Fills an unfinished page in without a reload, and adds what only a script can: copying, ticking off, more names. Everything else
 // works without it.
 "use strict";
 (() => {
@@ -82,8 +82,25 @@
     if (main.querySelector("[data-live]")) look(again);
   }
 
+  // A catalog with more names than a page offers is asked for those that hold what was typed.
+  function offerNames() {
+    const names = main.querySelector("datalist[data-more]");
+    const input = names && main.querySelector(`input[list="${names.id}"]`);
+    let asked;
+    input?.addEventListener("input", async () => {
+      const typed = (asked = input.value);
+      await new Promise((done) => setTimeout(done, 200));
+      if (typed !== asked) return;
+      const answer = await fetch(`${names.dataset.more}?service=${encodeURIComponent(typed)}`).catch(() => null);
+      if (!answer?.ok || typed !== asked) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      names.replaceChildren(...(page.getElementById(names.id)?.childNodes ?? []));
+    });
+  }
+
   let shown = main.innerHTML;
   enhance();
+  offerNames();
   openFact();
   addEventListener("hashchange", openFact);
   if (main.querySelector("[data-live]")) look(EVERY);

@@ -26,6 +26,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def refs(self, deadline: Deadline) -> tuple[str, ...]:
+        """The refs of all that an alert may be about, lower case. Raises SourceFailure."""
+        ...
+
     def probe(self, deadline: Deadline) -> str:
         """A real query for `whydown doctor`: what was reached, in words. Raises SourceFailure."""
         ...

@@ -88,6 +88,10 @@ class BackstageCatalog:
             how, neighbours = f"{how}; its neighbours could not be read: {failure}", []
         return _match(ref, how, components([entity, *neighbours]))
 
+    def refs(self, deadline: Deadline) -> tuple[str, ...]:
+        """The refs of all components, resources and systems, of at most MOST_PAGES pages. Raises SourceFailure."""
+        return tuple(filter(None, map(ref_of, self._matched("kind,metadata.name,metadata.namespace", deadline))))
+
     def probe(self, deadline: Deadline) -> str:
         """How many components there are."""
         params = [("filter", "kind=component"), ("limit", "1"), ("fields", "metadata.name")]
@@ -113,14 +117,18 @@ class BackstageCatalog:
         return self._pages([*params, ("fields", fields)], deadline)
 
     def _closest(self, subject: AlertSubject, deadline: Deadline) -> tuple[str, ...]:
-        params = [("filter", f"kind={kind}") for kind in MATCHED_KINDS]
         try:
-            entities = list(self._pages([*params, ("fields", "metadata.name")], deadline))
+            entities = list(self._matched("metadata.name", deadline))
         except (SourceFailure, DeadlineExceeded):
             # The catalog has answered that it does not know the service: that holds without a hint too.
             return ()
         found = (_mapping(item.get("metadata")).get("name") for item in entities)
         return closest(subject, [name for name in found if isinstance(name, str)])
+
+    def _matched(self, fields: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Those `fields` of everything that an alert may be about."""
+        params = [("filter", f"kind={kind}") for kind in MATCHED_KINDS]
+        return self._pages([*params, ("fields", fields)], deadline)
 
     def _neighbours(self, entity: dict[str, Any], deadline: Deadline) -> list[dict[str, Any]]:
         """The entities around one, and those on the other side of the APIs it provides and consumes."""

@@ -91,11 +91,15 @@ class CatalogFiles:
         snapshot = self._read(deadline)
         found = choose(subject, snapshot.components.values())
         if found is None:
-            known = [item.name for item in snapshot.components.values() if item.kind.lower() in MATCHED_KINDS]
+            known = [item.name for item in _matched(snapshot)]
             how = f"not among the {len(known)} entities of the catalog{snapshot.gaps}"
             return CatalogMatch(how=how, closest=closest(subject, known))
         component, how = found
         return CatalogMatch(component=component, how=how, neighbours=around(component, snapshot.components))
+
+    def refs(self, deadline: Deadline) -> tuple[str, ...]:
+        """The refs of all components, resources and systems. Raises SourceFailure."""
+        return tuple(item.ref for item in _matched(self._read(deadline)))
 
     def probe(self, deadline: Deadline) -> str:
         """How many entities there are, and what could not be read."""
@@ -154,6 +158,10 @@ class CatalogFiles:
                 continue
             if stat.S_ISREG(status.st_mode):
                 yield path, (status.st_mtime_ns, status.st_size)
+
+
+def _matched(snapshot: _Snapshot) -> list[Component]:
+    return [item for item in snapshot.components.values() if item.kind.lower() in MATCHED_KINDS]
 
 
 def _yaml_files(root: Path) -> list[Path]:

@@ -239,6 +239,14 @@ def test_the_probe_counts_components(serve: Any) -> None:
     assert catalog.probe(soon()) == "3 components"
 
 
+def test_the_refs_of_all_that_an_alert_may_be_about(serve: Any) -> None:
+    others = (entity("Component", f"other-{n}") for n in range(20))
+    catalog, _, _ = serve(*others, entity("Group", "billing"), entity("Resource", "Invoice-DB"), page=7)
+    refs = catalog.refs(soon())
+    assert len(refs) == 21
+    assert {"component:default/other-7", "resource:default/invoice-db"} <= set(refs)
+
+
 def test_it_is_configured_by_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WHYDOWN_BACKSTAGE_URL", raising=False)
     assert BackstageCatalog.from_settings() is None
