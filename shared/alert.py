@@ -81,6 +81,8 @@ class Delivery:
     callback_url: str | None = None
     ignored: str | None = None
     """Why a body that was understood opens no incident (a test ping, say)."""
+    id: str | None = None
+    """What the sender calls this delivery: sent again, it is no new firing."""
 
 
 UNNAMED: Final = "unknown"

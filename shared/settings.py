@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
-from shared.registry import load_target
+from shared.registry import Registry, load_target
 
 PREFIX = "WHYDOWN_"
 
@@ -34,7 +34,7 @@ SECTIONS: tuple[str, ...] = (
     "shared.settings:Address",
     "webhook.settings:Access",
     "webhook.grouping:Grouping",
-    "webhook.senders.generic:Config",
+    "webhook.senders:SENDERS",
     "webhook.settings:Serving",
     "shared.settings:Investigation",
     "shared.redaction.installed:Config",
@@ -52,7 +52,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.notifiers.callback:Config",
     "whydown.processes:Config",
 )
-"""Every section, in the order of the documentation."""
+"""Every section, in the order of the documentation. A registry stands for those of its connectors, `config`."""
 
 
 def _split_words(value: object) -> object:
@@ -215,7 +215,8 @@ class SettingLine:
 
 def sections() -> list[type[Section]]:
     """Every declared section."""
-    return [load_target(target) for target in SECTIONS]
+    parts: list[Any] = [load_target(target) for target in SECTIONS]
+    return [section for part in parts for section in ([part] if isinstance(part, type) else _of_connectors(part))]
 
 
 def every_setting(environ: Mapping[str, str] | None = None) -> list[SettingLine]:
@@ -238,6 +239,10 @@ def check_names(environ: Iterable[str] | None = None) -> None:
             raise ConfigurationError(
                 f"unknown setting {name}: did you mean {close[0]}? (`whydown settings` lists them all)"
             )
+
+
+def _of_connectors(registry: Registry[Any]) -> list[type[Section]]:
+    return [kind.config for _, kind in registry if kind.config is not None]
 
 
 def _names(field: FieldInfo) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,12 +14,12 @@ from typing import Final
 from flask import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 from pydantic import SecretStr
+from werkzeug.datastructures import Headers
 
 from shared.errors import ConfigurationError
-from webhook.problem import Problem
-from webhook.senders import canonical
+from webhook.problem import RETRY_SECONDS, Problem
+from webhook.senders import NotAuthentic, Sender, Unverifiable, canonical
 from webhook.settings import Access
-from webhook.signatures import SIGNED
 
 SESSION_COOKIE: Final = "whydown_session"
 SESSION_SECONDS: Final = 30 * 24 * 3600
@@ -58,6 +59,7 @@ class Guard:
 
     access: Access
     public_url: str | None
+    senders: Mapping[str, Sender]
 
     def check(self, gate: Gate, request: Request) -> None:
         """Returns when the request may pass. Raises Problem."""
@@ -84,21 +86,27 @@ class Guard:
         )
 
     def _check_webhook(self, request: Request) -> None:
-        sender = canonical((request.view_args or {}).get("sender", ""))
-        secret = self.access.sender_secrets().get(sender)
-        if secret is not None:
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            if not SIGNED[sender](request.get_data(), headers, secret.get_secret_value()):
-                raise _unauthenticated(
-                    f"the signature is missing, wrong or too old: {sender} must sign with its secret"
-                )
-        elif self.access.webhook_token is None:
+        name = canonical((request.view_args or {}).get("sender", ""))
+        token, setting = self.access.token_of(name)
+        if self._vouched_for(name, request):
+            return
+        if token is None:
             self._check_local(request)
-        elif not any(_is(self.access.webhook_token, shown) for shown in _shown(request, query=True)):
+        elif not any(_is(token, shown) for shown in _shown(request, query=True)):
             raise _unauthenticated(
-                "the webhook token is missing or wrong: send WHYDOWN_WEBHOOK_TOKEN as a bearer token, "
+                f"the webhook token is missing or wrong: send {setting} as a bearer token, "
                 "as the password of basic authentication, or as ?token="
             )
+
+    def _vouched_for(self, name: str, request: Request) -> bool:
+        """Whether the sender's own signature does."""
+        sender = self.senders.get(name)
+        try:
+            return sender is not None and sender.authenticate(request.get_data(), lower_case(request.headers))
+        except NotAuthentic as failure:
+            raise _unauthenticated(str(failure)) from None
+        except Unverifiable as failure:
+            raise Problem(503, f"{failure}; send it again", headers={"Retry-After": str(RETRY_SECONDS)}) from None
 
     def _check_either(self, request: Request) -> None:
         tokens = (self.access.api_token, self.access.webhook_token)
@@ -154,6 +162,11 @@ class Guard:
         return TimestampSigner(
             token.get_secret_value(), salt="whydown.session", key_derivation="hmac", digest_method=hashlib.sha256
         )
+
+
+def lower_case(headers: Headers) -> dict[str, str]:
+    """A request's headers as senders read them."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _shown(request: Request, query: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Final
@@ -31,7 +32,7 @@ from webhook.body import MAX_BYTES
 from webhook.grouping import Grouping
 from webhook.openapi import operation_of
 from webhook.receiver import EXTENSION, Queue, Receiver
-from webhook.senders import SENDERS
+from webhook.senders import SENDERS, Sender
 from webhook.settings import Access
 
 LARGEST_DISCARD: Final = 64 * 1024 * 1024
@@ -70,6 +71,7 @@ def create_app(
     access: Access | None = None,
     address: Address | None = None,
     grouping: Grouping | None = None,
+    senders: Mapping[str, Sender] | None = None,
     investigation: Investigation | None = None,
     queue: Queue | None = None,
     waiting: int = 8,
@@ -77,7 +79,7 @@ def create_app(
     """The application on `database`. Settings that are not given are read from the environment; `waiting` is how many
     requests may wait for an investigation's end at once. Raises ConfigurationError.
     """
-    access, labels = access or Access.read(), grouping or Grouping.read()
+    access = access or Access.read()
     quiet = (investigation or Investigation.read()).quiet_minutes
     app = Flask("webhook", static_folder="static", template_folder="templates")
     # One more than is read: a chunked body is silently cut here, and refused for its length by webhook.body.
@@ -86,11 +88,13 @@ def create_app(
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["incident"] = incident_routes.IncidentId
+    senders = senders or {name: kind(grouping or Grouping.read()) for name, kind in SENDERS}
+    access.check_names(senders)
     app.extensions[EXTENSION] = Receiver(
         database=database,
         queue=queue or Queue(task_queue.Publisher().publish, task_queue.ping),
-        guard=Guard(access, (address or Address.read()).public_url),
-        senders={name: kind(labels) for name, kind in SENDERS},
+        guard=Guard(access, (address or Address.read()).public_url, senders),
+        senders=senders,
         quiet=timedelta(minutes=quiet),
         redactor=cache(lambda: redactor(redaction_key(database))),
         waiting=threading.BoundedSemaphore(waiting),

@@ -14,7 +14,7 @@ from shared.incident import Incident
 from shared.registry import UnknownName
 from shared.store import catalog_names, intake, reading
 from webhook import pages
-from webhook.access import Gate
+from webhook.access import Gate, lower_case
 from webhook.answers import AcceptedIncidents, accepted, json_answer, see_other
 from webhook.grouping import MAX_TITLE
 from webhook.incoming import form, is_form, json_body
@@ -80,9 +80,8 @@ def webhook(sender: str) -> Response:
         kind = SENDERS.load(name := canonical(sender))
     except UnknownName as unknown:
         raise Problem(404, str(unknown), field="sender") from None
-    headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        delivery = here.senders[name].parse(json_body(also_text=kind.takes_text), headers)
+        delivery = here.senders[name].parse(json_body(also_text=kind.takes_text), lower_case(request.headers))
     except MalformedBody as malformed:
         raise Problem(422, malformed.detail, field=malformed.field) from None
     if not delivery.groups:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
+from shared.errors import ConfigurationError
 from shared.settings import Section, setting
+
+
+def _token_of_each(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in re.split(r"[,\s]+", value) if pair]
+    if not all(name and token for name, _, token in pairs):
+        raise ValueError("must be `sender=token`, several of them separated by commas")
+    return {name: token for name, _, token in pairs}
+
+
+TokenOfEach = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_token_of_each)]
+"""Tokens by the name of their sender."""
 
 
 class Access(Section):
@@ -23,27 +40,24 @@ class Access(Section):
         description="Token of the webhooks: bearer, password of basic authentication, or `?token=`. "
         "Unset: open, which is allowed on loopback only.",
     )
-    grafana_secret: SecretStr | None = setting(
-        "WHYDOWN_WEBHOOK_SECRET_GRAFANA",
+    webhook_tokens: TokenOfEach | None = setting(
+        "WHYDOWN_WEBHOOK_TOKENS",
         default=None,
-        description="HMAC secret of Grafana's contact point. Set: its webhooks must be signed, and need no token.",
+        description="Tokens for single senders, `azure-monitor=...,pingdom=...`: where one has its own, no other opens "
+        "its route, and it opens no other.",
     )
 
-    pagerduty_secret: SecretStr | None = setting(
-        "WHYDOWN_WEBHOOK_SECRET_PAGERDUTY",
-        default=None,
-        description="Secret of PagerDuty's webhook subscription. Set: its webhooks must be signed, and need no token.",
-    )
-    sentry_secret: SecretStr | None = setting(
-        "WHYDOWN_WEBHOOK_SECRET_SENTRY",
-        default=None,
-        description="Client secret of Sentry's integration. Set: its webhooks must be signed, and need no token.",
-    )
+    def token_of(self, sender: str) -> tuple[SecretStr | None, str]:
+        """The token that opens a sender's route, and the setting that holds it."""
+        own = (self.webhook_tokens or {}).get(sender)
+        return (own, "its token in WHYDOWN_WEBHOOK_TOKENS") if own else (self.webhook_token, "WHYDOWN_WEBHOOK_TOKEN")
 
-    def sender_secrets(self) -> dict[str, SecretStr]:
-        """The secret of every sender that must sign."""
-        secrets = {"grafana": self.grafana_secret, "pagerduty": self.pagerduty_secret, "sentry": self.sentry_secret}
-        return {sender: secret for sender, secret in secrets.items() if secret}
+    def check_names(self, known: Iterable[str]) -> None:
+        """Raises ConfigurationError when a token is of no known sender."""
+        names = sorted(known)
+        for name in self.webhook_tokens or {}:
+            if name not in names:
+                raise ConfigurationError(f"WHYDOWN_WEBHOOK_TOKENS: {name} is no sender; known: {', '.join(names)}")
 
 
 class Serving(Section):

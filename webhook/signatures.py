@@ -1,60 +1,68 @@
-"""Signatures of webhook bodies: one line in SIGNED for each sender that can sign."""
+"""Senders that sign their bodies with a secret which they share with us."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from pydantic import SecretStr
+
+from shared.settings import Section
+from webhook.grouping import Grouping
+from webhook.senders import NotAuthentic, Sender
 
 TOLERANCE_SECONDS: Final = 300
 """How far a signed time may be from ours: a body that was recorded cannot be sent again later."""
 
-Verify = Callable[[bytes, Mapping[str, str], str], bool]
-"""Whether the headers (names in lower case) hold the signature of a raw body, made with the secret, and recently."""
+
+class Shared(Section):
+    """The secret of one sender."""
+
+    secret: SecretStr | None = None
 
 
-def grafana(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
-    """Hex HMAC-SHA256 of the body, or of `<timestamp>:<body>` where the contact point is set to send a timestamp.
+class Signing(Sender):
+    """A sender whose bodies must be signed once its secret is set; until then the webhook token counts."""
 
-    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
-    """
-    signature = headers.get("x-grafana-alerting-signature", "")
-    timestamp = headers.get("x-grafana-alerting-timestamp")
-    if timestamp is not None:
-        if not _recent(timestamp):
+    config: ClassVar[type[Shared]]
+
+    def __init__(self, grouping: Grouping) -> None:
+        """Reads the secret. Raises ConfigurationError."""
+        super().__init__(grouping)
+        self._secret = self.config.read().secret
+
+    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether the body is signed; False when there is no secret to check it with. Raises NotAuthentic."""
+        if self._secret is None:
             return False
-        raw = timestamp.encode() + b":" + raw
-    return hmac.compare_digest(_hex(raw, secret).encode(), signature.strip().lower().encode("utf-8", "surrogatepass"))
+        if not self.signed(raw, headers, self._secret.get_secret_value()):
+            raise NotAuthentic(
+                "the signature is missing, wrong or too old: it must be made with the secret that Whydown was given"
+            )
+        return True
+
+    @abstractmethod
+    def signed(self, raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """Whether the headers (names in lower case) hold the signature of a raw body, made with the secret, and not too
+        long ago.
+        """
 
 
-def pagerduty(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
-    """`v1=` and the hex HMAC-SHA256 of the body, several while a secret is changed:
-    https://developer.pagerduty.com/docs/verifying-webhook-signatures.
-    """
-    shown = [each.strip() for each in headers.get("x-pagerduty-signature", "").split(",")]
-    return any(
-        hmac.compare_digest(f"v1={_hex(raw, secret)}".encode(), each.encode("utf-8", "surrogatepass")) for each in shown
-    )
-
-
-def sentry(raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
-    """Hex HMAC-SHA256 of the body:
-    https://docs.sentry.io/organization/integrations/integration-platform/webhooks/#sentry-hook-signature.
-    """
-    shown = headers.get("sentry-hook-signature", "")
-    return hmac.compare_digest(_hex(raw, secret).encode(), shown.encode("utf-8", "surrogatepass"))
-
-
-SIGNED: Final[Mapping[str, Verify]] = {"grafana": grafana, "pagerduty": pagerduty, "sentry": sentry}
-"""By sender: how its signature is checked."""
-
-
-def _hex(raw: bytes, secret: str) -> str:
+def digest(raw: bytes, secret: str) -> str:
+    """Hex HMAC-SHA256."""
     return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
-def _recent(timestamp: str) -> bool:
+def same(expected: str, shown: str) -> bool:
+    """Whether two texts are equal, in a time that tells nothing about them."""
+    return hmac.compare_digest(expected.encode(), shown.strip().encode("utf-8", "surrogatepass"))
+
+
+def recent(timestamp: str) -> bool:
+    """Whether a time in seconds since 1970 is near ours."""
     seconds = int(timestamp) if timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12 else 0
     return abs(time.time() - seconds) <= TOLERANCE_SECONDS

@@ -21,6 +21,7 @@ SHORTEST_OWN: Final = 6
 """Characters of a secret setting below which its value is not looked for: it would be found in words."""
 
 _SECRET_NAMES: Final = re.compile(r"(?:TOKEN|SECRET|KEY|PASSWORD|PASSWD|AUTH|CREDENTIALS)$|_SECRET_[A-Z]+$")
+_OF_EACH_SENDER: Final = "WHYDOWN_WEBHOOK_TOKENS"
 _URL_PASSWORD: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
 
 
@@ -76,6 +77,8 @@ def own_secrets(environment: Mapping[str, str | None]) -> set[str]:
             found.add(value)
             if name.endswith("AUTH"):
                 found.add(value.partition(":")[2])
+        if name == _OF_EACH_SENDER:
+            found.update(re.findall(r"=([^,\s]+)", value))
     found |= {quote(secret, safe="") for secret in found}
     return {secret for secret in found if len(secret) >= SHORTEST_OWN}
 

@@ -244,9 +244,8 @@ class _Group:
         if alert.starts_at is not None:
             return _digest(self.delivery.sender, alert.fingerprint, alert.starts_at.isoformat())
         # No start: each delivery is a firing of its own.
-        return _digest(
-            self.delivery.sender, alert.fingerprint, self.moment.isoformat(), str(position), secrets.token_hex(8)
-        )
+        delivery = self.delivery.id or f"{self.moment.isoformat()} {secrets.token_hex(8)}"
+        return _digest(self.delivery.sender, alert.fingerprint, delivery, str(position))
 
     def _known_alerts(self) -> dict[str, AlertRow]:
         rows = self.session.scalars(select(AlertRow).where(AlertRow.identity.in_(list(self.alerts))))

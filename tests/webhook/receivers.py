@@ -49,7 +49,7 @@ def receiver_on(database: Database, notes: Notes | None = None, **changes: Any) 
     """A receiver without tokens; `changes` go to create_app."""
     notes = notes or Notes()
     parts: dict[str, Any] = {
-        "access": Access(api_token=None, webhook_token=None, grafana_secret=None),
+        "access": Access(api_token=None, webhook_token=None),
         "address": Address(public_url=None),
         "grouping": Grouping(),
         "investigation": Investigation(),
@@ -60,5 +60,5 @@ def receiver_on(database: Database, notes: Notes | None = None, **changes: Any) 
 
 def guarded_receiver_on(database: Database, **changes: Any) -> Flask:
     """A receiver with both tokens."""
-    access = Access(api_token=SecretStr(API_TOKEN), webhook_token=SecretStr(WEBHOOK_TOKEN), grafana_secret=None)
+    access = Access(api_token=SecretStr(API_TOKEN), webhook_token=SecretStr(WEBHOOK_TOKEN))
     return receiver_on(database, **({"access": access} | changes))

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
-import time
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -29,9 +25,7 @@ from tests.webhook.receivers import (
 )
 from webhook.access import SESSION_COOKIE, Gate, check_exposure
 from webhook.openapi import operation_of
-from webhook.senders import SENDERS
 from webhook.settings import Access
-from webhook.signatures import SIGNED, grafana
 
 
 @pytest.fixture
@@ -111,88 +105,6 @@ def test_senders_that_cannot_send_a_bearer_token(app: Flask) -> None:
 
 def test_the_token_in_an_address_opens_no_api(app: Flask) -> None:
     assert app.test_client().get(f"/incidents?token={API_TOKEN}").status_code == 401
-
-
-GRAFANA = (
-    Path(__file__).parents[1] / "payloads" / "grafana-unified" / "zulip-v9-mixed-firing-resolved.json"
-).read_bytes()
-SECRET = "secret-of-the-contact-point"
-
-
-def signed(raw: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
-    """Headers as Grafana sends them; with a time when `at` says so."""
-    prefix = b"" if at is None else f"{int(at)}:".encode()
-    headers = {"X-Grafana-Alerting-Signature": hmac.new(secret.encode(), prefix + raw, hashlib.sha256).hexdigest()}
-    return headers if at is None else headers | {"X-Grafana-Alerting-Timestamp": str(int(at))}
-
-
-def test_a_signature_is_of_this_body_with_this_secret_and_recent() -> None:
-    moment = time.time()
-    stamped, plain = signed(b"{}", at=moment), signed(b"{}")
-    lower = [{name.lower(): value for name, value in headers.items()} for headers in (stamped, plain)]
-    for headers in lower:
-        assert grafana(b"{}", headers, SECRET)
-        assert not grafana(b"{ }", headers, SECRET)
-        assert not grafana(b"{}", headers, "other")
-        assert not grafana(b"{}", headers | {"x-grafana-alerting-timestamp": "soon"}, SECRET)
-    assert not grafana(b"{}", {"x-grafana-alerting-signature": lower[0]["x-grafana-alerting-signature"]}, SECRET)
-    for signature in ("", "\u00e9"):
-        assert not grafana(b"{}", {"x-grafana-alerting-signature": signature}, SECRET)
-    for stale in (moment - 400, moment + 400):
-        headers = {name.lower(): value for name, value in signed(b"{}", at=stale).items()}
-        assert not grafana(b"{}", headers, SECRET)
-
-
-def test_grafana_must_sign_when_its_secret_is_set(sqlite: Database) -> None:
-    access = Access(
-        api_token=SecretStr(API_TOKEN), webhook_token=SecretStr(WEBHOOK_TOKEN), grafana_secret=SecretStr(SECRET)
-    )
-    client = guarded_receiver_on(sqlite, access=access).test_client()
-
-    def send(headers: dict[str, str], raw: bytes = GRAFANA) -> int:
-        return client.post("/webhook/grafana", data=raw, content_type="application/json", headers=headers).status_code
-
-    assert send(signed(GRAFANA)) == 202
-    assert send(signed(GRAFANA, at=time.time())) == 202
-    assert send(signed(GRAFANA, at=time.time() - 3600)) == 401
-    assert send(signed(GRAFANA, secret="wrong")) == 401
-    assert send(signed(GRAFANA), GRAFANA + b" ") == 401
-    assert send({}) == 401
-    assert send(WEBHOOK) == 401
-    assert client.post("/webhook/alert", json=ALERT, headers=WEBHOOK).status_code == 202
-
-
-def test_every_secret_belongs_to_a_sender_that_signs() -> None:
-    secret = SecretStr(SECRET)
-    access = Access(grafana_secret=secret, pagerduty_secret=secret, sentry_secret=secret)
-    assert set(access.sender_secrets()) == set(SIGNED) <= set(SENDERS.names())
-
-
-@pytest.mark.parametrize(
-    ("sender", "header", "shown"),
-    [("pagerduty", "X-PagerDuty-Signature", "v1=0000,v1={}"), ("sentry", "Sentry-Hook-Signature", "{}")],
-)
-def test_vendors_that_sign_need_no_token_and_nothing_else_passes(
-    sender: str, header: str, shown: str, sqlite: Database
-) -> None:
-    access = Access(
-        webhook_token=SecretStr(WEBHOOK_TOKEN),
-        pagerduty_secret=SecretStr(SECRET),
-        sentry_secret=SecretStr(SECRET),
-        grafana_secret=None,
-    )
-    client = receiver_on(sqlite, access=access).test_client()
-    body = b'{"event": {"event_type": "pagey.ping"}, "data": {"installation": {}}}'
-    signed = shown.format(hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest())
-
-    def send(raw: bytes, **headers: str) -> int:
-        asked = {"Content-Type": "application/json", **headers}
-        return client.post(f"/webhook/{sender}", data=raw, headers=asked).status_code
-
-    assert send(body, **{header: signed}) == 202
-    assert send(body + b" ", **{header: signed}) == 401
-    assert send(body, **{header: ""}) == 401
-    assert send(body, **WEBHOOK) == 401
 
 
 def test_listening_beyond_loopback_needs_both_tokens() -> None:
@@ -291,7 +203,7 @@ def test_signing_in_leads_nowhere_else(app: Flask, target: str) -> None:
 
 def test_a_session_ends_with_its_token(app: Flask, sqlite: Database) -> None:
     value = sign_in(app, API_TOKEN).headers["Set-Cookie"].partition(";")[0]
-    other = Access(api_token=SecretStr("another"), webhook_token=SecretStr(WEBHOOK_TOKEN), grafana_secret=None)
+    other = Access(api_token=SecretStr("another"), webhook_token=SecretStr(WEBHOOK_TOKEN))
     for receiver, status in ((app, 200), (guarded_receiver_on(sqlite, access=other), 401)):
         client = receiver.test_client(use_cookies=False)
         assert client.get("/incidents", headers={"Cookie": value}).status_code == status

@@ -1,6 +1,6 @@
 """Senders: who sends alerts, one route each. Adding one is one file, one line below, one test.
 
-A sender is pure: it turns one verified body into a Delivery and knows nothing of the queue, the database or Flask.
+A sender says whether a body is authentic and what it says, and knows nothing of the queue, the database or Flask.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from shared.alert import Delivery
 from shared.registry import Registry
+from shared.settings import Section
 from webhook.grouping import Grouping
 
 
@@ -26,6 +27,14 @@ class MalformedBody(ValueError):
         self.field = field
 
 
+class NotAuthentic(Exception):
+    """A body that does not come from whom it should; the message says what is wrong, and no secret."""
+
+
+class Unverifiable(Exception):
+    """What a signature is checked with cannot be had right now; the sender should send again."""
+
+
 class Sender(ABC):
     """One kind of webhook body. Built once per process, used by all its threads."""
 
@@ -37,10 +46,18 @@ class Sender(ABC):
     """Fields at the top of a body that give this sender away at another one's route."""
     takes_text: ClassVar[bool] = False
     """Whether it sends its JSON as text/plain."""
+    config: ClassVar[type[Section] | None] = None
+    """Its own settings."""
 
     def __init__(self, grouping: Grouping) -> None:
         """`grouping` says which labels name the service. Raises ConfigurationError."""
         self.grouping = grouping
+
+    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether the sender's own signature vouches for the raw body; False where there is nothing to check it with:
+        then the webhook token counts. Header names are in lower case. Raises NotAuthentic or Unverifiable.
+        """
+        return False
 
     @abstractmethod
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:

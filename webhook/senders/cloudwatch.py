@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.alert import Delivery, Severity
+from shared.settings import Section, Words, setting
+from webhook.body import parse
 from webhook.fields import Fields, other_route
-from webhook.grouping import groups_of, service_of
+from webhook.grouping import Grouping, groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody, Sender
+from webhook.senders import MalformedBody, NotAuthentic, Sender
+from webhook.sns_messages import SnsMessages
 
 _NAMING: Final = (
     "ServiceName", "FunctionName", "ApiName", "LoadBalancer", "TargetGroup", "DBInstanceIdentifier",
@@ -20,24 +23,57 @@ _NAMING: Final = (
 """Dimensions that name what an alarm is about, likeliest a service first."""
 
 
+class Config(Section):
+    """Which topics are trusted."""
+
+    topics: Words = setting(
+        "WHYDOWN_SNS_TOPICS",
+        default=(),
+        description="ARNs of the SNS topics that may send. Set: their messages must carry SNS's signature and need no "
+        "token, and their subscriptions are confirmed. Unset: confirm by hand.",
+    )
+
+
 class CloudWatch(Sender):
     """Amazon CloudWatch alarms, by SNS.
 
     The service is told by a dimension. SNS sends JSON as text/plain.
     """
 
-    configure = "WHYDOWN_WEBHOOK_TOKEN in the address"
+    configure = "WHYDOWN_WEBHOOK_TOKEN in the address; or WHYDOWN_SNS_TOPICS"
     aliases = ("aws", "aws-sns-cloudwatch", "sns")
     telling = ("TopicArn",)
 
     takes_text = True
+    config = Config
+
+    def __init__(self, grouping: Grouping, sns: SnsMessages | None = None) -> None:
+        """`sns` checks the messages, instead of one for the topics that are configured."""
+        super().__init__(grouping)
+        topics = Config.read().topics
+        self._sns = sns or (SnsMessages(topics) if topics else None)
+
+    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether SNS signed the message; False when no topics are configured. A subscription of theirs is confirmed
+        at once. Raises NotAuthentic, Unverifiable or BodyRejected.
+        """
+        if self._sns is None:
+            return False
+        # As it came: redacted, the text would not be the signed one, nor the token in SubscribeURL one that confirms.
+        message = parse(raw, "application/json", headers.get("content-encoding"), redacted=lambda value: value)
+        if not isinstance(message, dict):
+            raise NotAuthentic("the body is no message of SNS")
+        self._sns.check(message)
+        if message["Type"] == "SubscriptionConfirmation":
+            self._sns.confirm(message)
+        return True
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""
         fields = Fields(body)
         kind = fields.line("Type", 64)
         if kind == "SubscriptionConfirmation":
-            return Delivery("cloudwatch", (), ignored=TO_CONFIRM)
+            return Delivery("cloudwatch", (), ignored=CONFIRMED if self._sns else TO_CONFIRM)
         if kind == "UnsubscribeConfirmation":
             return Delivery("cloudwatch", (), ignored="the subscription was ended")
         alarm = _message(fields)
@@ -80,9 +116,10 @@ class CloudWatch(Sender):
         return Delivery("cloudwatch", groups_of([(alert.fingerprint, alert)]))
 
 
+CONFIRMED: Final = "the subscription is confirmed"
 TO_CONFIRM: Final = (
-    "the subscription waits to be confirmed: open the SubscribeURL of this message once (AWS console, or the log of "
-    "whoever sent it)"
+    "the subscription waits to be confirmed: put its topic into WHYDOWN_SNS_TOPICS and have SNS ask again (Request "
+    "confirmation), or open the SubscribeURL of this message once yourself"
 )
 
 

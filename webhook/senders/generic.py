@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, WebhookVerificationError
 
 from shared.alert import Delivery
 from shared.errors import ConfigurationError
-from shared.settings import Section, setting
+from shared.settings import setting
 from webhook.body import MAX_STRING, text
 from webhook.fields import FINISHED_WORDS
 from webhook.grouping import Grouping
 from webhook.mapped import Map, Mapped
 from webhook.senders import MalformedBody
+from webhook.signatures import Shared, Signing
 
 _WRAPPERS: Final = ("", "event.", "alert.", "incident.", "data.")
 
@@ -55,7 +60,7 @@ _NAMES: Final = {
 _WORDS: Final = ("over", "ignored")
 
 
-class Config(Section):
+class Config(Shared):
     """How the generic sender reads bodies."""
 
     generic_map: Path | None = setting(
@@ -64,29 +69,58 @@ class Config(Section):
         description="YAML file that says where in the bodies of /webhook/generic stands what "
         "(docs/senders/generic.md). Unset: the names that many senders use.",
     )
+    secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_GENERIC",
+        default=None,
+        description="`whsec_` and base64. Set: what is sent to /webhook/generic must be signed as in standardwebhooks, "
+        "and needs no token.",
+    )
 
 
-class Generic(Mapped):
+class Generic(Signing, Mapped):
     """Any other JSON, by a map of its fields."""
 
-    configure = "WHYDOWN_WEBHOOK_TOKEN as whatever the sender can send; WHYDOWN_GENERIC_MAP"
+    configure = (
+        "WHYDOWN_WEBHOOK_TOKEN as the sender can send it; or WHYDOWN_WEBHOOK_SECRET_GENERIC; "
+        "WHYDOWN_GENERIC_MAP to say what stands where"
+    )
+    config = Config
     sender = "generic"
     hint = "say with WHYDOWN_GENERIC_MAP where the title stands (docs/senders/generic.md)"
 
     def __init__(self, grouping: Grouping) -> None:
-        """Reads the map. Raises ConfigurationError."""
+        """Reads the map and tries the secret. Raises ConfigurationError."""
         super().__init__(grouping)
-        path = Config.read().generic_map
-        self.map = _read(path) if path else GUESSED
+        config = Config.read()
+        self.map = _read(config.generic_map) if config.generic_map else GUESSED
+        if config.secret is not None:
+            _webhook(config.secret.get_secret_value())
+
+    def signed(self, raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: an HMAC-SHA256 of
+        the id, the time and the body, at most five minutes old.
+        """
+        try:
+            _webhook(secret).verify(raw, dict(headers), json_parse=False)
+        except (WebhookVerificationError, ValueError):
+            return False
+        return True
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group for each alert. Raises MalformedBody."""
         try:
-            return super().parse(body, headers)
+            return replace(super().parse(body, headers), id=headers.get("webhook-id"))
         except MalformedBody:
             if "{{" not in text(body, MAX_STRING):
                 raise
             return Delivery(self.sender, (), ignored="its {{variables}} were not filled in: a test of a template")
+
+
+def _webhook(secret: str) -> Webhook:
+    try:
+        return Webhook(secret)
+    except (ValueError, EmptyWebhookSecretError):
+        raise ConfigurationError("WHYDOWN_WEBHOOK_SECRET_GENERIC: must be `whsec_` followed by base64") from None
 
 
 @lru_cache(maxsize=4)

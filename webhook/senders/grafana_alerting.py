@@ -9,18 +9,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from shared.alert import UNNAMED, Alert, Delivery, Severity
+from shared.settings import setting
 from webhook.alert_list import parse_alert_list
 from webhook.body import MAX_STRING
 from webhook.fields import Fields, other_route
 from webhook.grouping import bounded_fingerprint, fingerprint_of, groups_of, service_of
-from webhook.senders import MalformedBody, Sender
+from webhook.senders import MalformedBody
+from webhook.signatures import Shared, Signing, digest, recent, same
 
 MAX_SERIES: Final = 1_000
 """Series of one legacy alert. Those after them are counted as left out."""
 
 
-class GrafanaAlerting(Sender):
+class Config(Shared):
+    """What the contact point signs with."""
+
+    secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_GRAFANA",
+        default=None,
+        description="HMAC secret of Grafana's contact point. Set: its webhooks must be signed, and need no token.",
+    )
+
+
+class GrafanaAlerting(Signing):
     """Grafana, by a webhook contact point (and legacy alerting).
 
     What the contact point's Test button sends is an alert like any other, so that whoever
@@ -29,6 +43,19 @@ class GrafanaAlerting(Sender):
 
     configure = "WHYDOWN_WEBHOOK_TOKEN as a bearer token or a password; or WHYDOWN_WEBHOOK_SECRET_GRAFANA"
     telling = ("ruleName", "evalMatches", "alerts")
+    config = Config
+
+    def signed(self, raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """Hex HMAC-SHA256 of the body, or of `<timestamp>:<body>` where the contact point is set to send a timestamp.
+
+        https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+        """
+        timestamp = headers.get("x-grafana-alerting-timestamp")
+        if timestamp is not None:
+            if not recent(timestamp):
+                return False
+            raw = timestamp.encode() + b":" + raw
+        return same(digest(raw, secret), headers.get("x-grafana-alerting-signature", "").lower())
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group per service of the alert group, or of the legacy rule's series. Raises MalformedBody."""

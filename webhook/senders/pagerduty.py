@@ -5,23 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from shared.alert import Delivery, Severity
+from shared.settings import setting
 from webhook.fields import Fields, other_route
 from webhook.grouping import groups_of
 from webhook.reported_alert import Reported, first, within
-from webhook.senders import MalformedBody, Sender
+from webhook.senders import MalformedBody
+from webhook.signatures import Shared, Signing, digest, same
 
 _FIRING: Final = frozenset({"triggered", "reopened", "unacknowledged", "escalated", "reassigned", "delegated"})
 _URGENCIES: Final = {"high": Severity.HIGH, "low": Severity.INFO}
 
 
-class PagerDuty(Sender):
+class Config(Shared):
+    """What the webhook subscription signs with."""
+
+    secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_PAGERDUTY",
+        default=None,
+        description="Secret of PagerDuty's webhook subscription. Set: its webhooks must be signed, and need no token.",
+    )
+
+
+class PagerDuty(Signing):
     """PagerDuty, by webhooks of version 3.
 
     An incident's service is PagerDuty's own.
     """
 
     configure = "WHYDOWN_WEBHOOK_TOKEN in a custom header; or WHYDOWN_WEBHOOK_SECRET_PAGERDUTY"
+    config = Config
+
+    def signed(self, raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """`v1=` and the hex HMAC-SHA256 of the body, several while a secret is changed:
+        https://developer.pagerduty.com/docs/verifying-webhook-signatures.
+        """
+        expected = f"v1={digest(raw, secret)}"
+        return any(same(expected, shown) for shown in headers.get("x-pagerduty-signature", "").split(","))
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""

@@ -8,24 +8,45 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from shared.alert import Delivery, Severity
+from shared.settings import setting
 from webhook.fields import Fields, other_route
 from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
-from webhook.senders import MalformedBody, Sender
+from webhook.senders import MalformedBody
+from webhook.signatures import Shared, Signing, digest, same
 
 _ISSUE_OPENS: Final = frozenset({"created", "unresolved"})
 _MOST_FRAMES: Final = 30
 _PROJECT: Final = re.compile(r"/projects/[^/]+/([^/]+)/")
 
 
-class Sentry(Sender):
+class Config(Shared):
+    """What the integration signs with."""
+
+    secret: SecretStr | None = setting(
+        "WHYDOWN_WEBHOOK_SECRET_SENTRY",
+        default=None,
+        description="Client secret of Sentry's integration. Set: its webhooks must be signed, and need no token.",
+    )
+
+
+class Sentry(Signing):
     """Sentry, by an internal integration: issue alerts, metric alerts, issues.
 
     The service is told by the event's tags, else by its project.
     """
 
     configure = "WHYDOWN_WEBHOOK_TOKEN in the address; or WHYDOWN_WEBHOOK_SECRET_SENTRY"
+    config = Config
+
+    def signed(self, raw: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """Hex HMAC-SHA256 of the body:
+        https://docs.sentry.io/organization/integrations/integration-platform/webhooks/#sentry-hook-signature.
+        """
+        return same(digest(raw, secret), headers.get("sentry-hook-signature", ""))
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group of one alert. Raises MalformedBody."""
