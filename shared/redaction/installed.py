@@ -83,7 +83,7 @@ def own_secrets(environment: Mapping[str, str | None]) -> set[str]:
     return {secret for secret in found if len(secret) >= SHORTEST_OWN}
 
 
-_FOREIGN_NAMES: Final = ("GITHUB_TOKEN", "OPENAI_API_KEY")
+_FOREIGN_NAMES: Final = ("GITHUB_TOKEN", "OPENAI_API_KEY", "AZURE_CLIENT_SECRET")
 """Settings that are honoured under names of others."""
 
 
