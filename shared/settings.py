@@ -46,6 +46,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.sources.loki_logs:Config",
     "worker.sources.appinsights_logs:Config",
     "worker.entra_id:Config",
+    "worker.sources.cloudwatch_logs:Config",
     "worker.sources.elasticsearch_logs:Config",
     "worker.sources.prometheus_metrics:Config",
     "worker.llm:Config",

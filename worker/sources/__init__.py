@@ -49,6 +49,7 @@ SOURCES: Registry[Source] = Registry[Any](
         "heuristics.github": "worker.sources.github_heuristics:GithubHeuristics",
         "logs.alert": "worker.sources.alert_errors:AlertErrors",
         "logs.appinsights": "worker.sources.appinsights_logs:AppInsightsLogs",
+        "logs.cloudwatch": "worker.sources.cloudwatch_logs:CloudWatchLogs",
         "logs.elasticsearch": "worker.sources.elasticsearch_logs:ElasticsearchLogs",
         "logs.files": "worker.sources.log_files:LogFiles",
         "logs.loki": "worker.sources.loki_logs:LokiLogs",

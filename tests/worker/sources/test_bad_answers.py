@@ -38,6 +38,14 @@ SETTINGS: Final[dict[str, dict[str, str]]] = {
         "WHYDOWN_APPINSIGHTS_WORKSPACE": "0a1b2c3d-0000-4000-8000-00000000beef",
         "WHYDOWN_APPINSIGHTS_TOKEN": TOKEN,
     },
+    "logs.cloudwatch": {
+        "WHYDOWN_CLOUDWATCH_GROUPS": "/aws/ecs/{{service}}",
+        "WHYDOWN_CLOUDWATCH_URL": "{url}",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKID",
+        "AWS_SECRET_ACCESS_KEY": "signs, and is never sent",
+        "AWS_SESSION_TOKEN": TOKEN,
+    },
     "logs.elasticsearch": {"ELASTICSEARCH_URL": "{url}", "WHYDOWN_ELASTICSEARCH_API_KEY": TOKEN},
     "logs.loki": {"LOKI_URL": "{url}", "WHYDOWN_LOKI_TOKEN": TOKEN},
     "metrics.prometheus": {"PROMETHEUS_URL": "{url}", "WHYDOWN_PROMETHEUS_TOKEN": TOKEN},
@@ -69,7 +77,7 @@ FAILURES: Final = (
     Failure("404", lambda _: Reply("no such page", 404), (CoverageStatus.ERROR, CoverageStatus.DENIED), "not|404"),
     Failure("429", lambda _: Reply("slow", 429, {"Retry-After": "17"}), (CoverageStatus.ERROR,), "retry after 17 s"),
     Failure("500", lambda _: Reply(f"oops: {TOKEN}", 500), (CoverageStatus.ERROR,), "500"),
-    Failure("a hang", hang, (CoverageStatus.TIMEOUT,), "no answer within", seconds=0.5),
+    Failure("a hang", hang, (CoverageStatus.TIMEOUT,), "no answer within", seconds=2),
     Failure(
         "a truncated body",
         lambda _: Reply('{"data": [', 200, {"Content-Length": "999", "Connection": "close"}),
