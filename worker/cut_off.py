@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -14,40 +16,127 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from shared.moment import Deadline
 
+_TICK_SECONDS: Final = 0.02
+"""How much later than its deadline a call may be cut off."""
+
 
 @contextmanager
-def cut_off(session: requests.Session, deadline: Deadline) -> Iterator[None]:
-    """Shuts the session's connections when the deadline passes: timeouts are per read, and a server that sends its
-    headers byte by byte would hold the caller for ever.
+def cut_off(session: requests.Session, deadline: Deadline) -> Iterator[Call]:
+    """Shuts the connection of this thread's call when the deadline passes: timeouts are per read, and a server that
+    sends its headers byte by byte would hold the caller for ever. Other threads may share the session.
     """
-    connections: list[HTTPConnection] = []
-
-    def remembered(kind: type[HTTPConnection]) -> Any:
-        class Remembered(kind):  # type: ignore[misc, valid-type]
-            def connect(self) -> None:
-                connections.append(self)
-                super().connect()
-
-        return Remembered
-
-    class Plain(HTTPConnectionPool):
-        ConnectionCls = remembered(HTTPConnection)
-
-    class Secure(HTTPSConnectionPool):
-        ConnectionCls = remembered(HTTPSConnection)
-
     for adapter in session.adapters.values():
-        adapter.poolmanager.pool_classes_by_scheme = {"http": Plain, "https": Secure}  # type: ignore[attr-defined]
+        manager: Any = adapter.poolmanager  # type: ignore[attr-defined]
+        if manager.pool_classes_by_scheme is not _NOTING:
+            manager.pool_classes_by_scheme = _NOTING
+    call = Call()
+    _here.call = call
+    try:
+        with _alarm.set(deadline.at, call.shut):
+            yield call
+    finally:
+        _here.call = None
 
-    def shut() -> None:
-        for connection in connections:
-            with suppress(OSError):
-                if connection.sock is not None:
+
+@dataclass(slots=True)
+class Call:
+    """The connections that one call uses."""
+
+    reused: bool = False
+    """Whether the one that it uses now was used before, so that the other side may have closed it meanwhile."""
+    _connections: list[_Noting] = field(default_factory=list)
+
+    def uses(self, connection: _Noting, reused: bool) -> None:
+        """Takes a connection over, from whichever call used it before."""
+        connection.call = self
+        self.reused = reused
+        self._connections.append(connection)
+
+    def shut(self) -> None:
+        """Ends whatever the call waits for."""
+        for connection in self._connections:
+            if connection.call is self and connection.sock is not None:
+                with suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(deadline.remaining(), shut)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+
+_here = threading.local()
+
+
+class _Noting:
+    """A connection that knows which call it serves."""
+
+    sock: socket.socket | None
+    call: Call | None = None
+
+    def connect(self) -> None:
+        self._note(reused=False)
+        super().connect()  # type: ignore[misc]
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        if self.sock is not None and self.call is not getattr(_here, "call", None):
+            self._note(reused=True)
+        super().request(*arguments, **options)  # type: ignore[misc]
+
+    def _note(self, *, reused: bool) -> None:
+        call: Call | None = getattr(_here, "call", None)
+        if call is not None:
+            call.uses(self, reused)
+
+
+class _PlainConnection(_Noting, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Noting, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_NOTING: Final[dict[str, Any]] = {"http": _PlainPool, "https": _SecurePool}
+
+
+class _Alarm:
+    """One thread that acts at deadlines, for all calls of the process: a timer of its own for each costs a thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._set: dict[int, tuple[float, Callable[[], None]]] = {}
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def set(self, at: float, act: Callable[[], None]) -> Iterator[None]:
+        """Calls `act` at that moment of the monotonic clock, unless the block has ended before."""
+        key = threading.get_ident()
+        with self._changed:
+            self._set[key] = (at, act)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif len(self._set) == 1:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._set.pop(key, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._set:
+                    self._changed.wait()
+                due = [key for key, (at, _) in self._set.items() if at <= time.monotonic()]
+                for key in due:
+                    self._set.pop(key)[1]()
+            time.sleep(_TICK_SECONDS)
+
+
+_alarm = _Alarm()

@@ -10,21 +10,27 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_ACCEPT_ENCODING
 
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from worker.cut_off import cut_off
+from worker.cut_off import Call, cut_off
 from worker.inquiry import SourceFailure
 from worker.printable import printable
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 _CONNECT_SECONDS: Final = 5.0
 _CHUNK: Final = 64 * 1024
+_HOSTS: Final = 32
+_KEPT: Final = 1_000
+"""Connections to one host that stay open for the next call: a storm asks for many at once."""
 
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -65,7 +71,12 @@ class Outbound:
         """
         self.base_url = base_url.rstrip("/")
         self._authorities: str | bool = str(ca_file) if ca_file else True
-        self._headers = {"Accept": "application/json", "User-Agent": "whydown", **(headers or {})}
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": DEFAULT_ACCEPT_ENCODING,
+            "User-Agent": "whydown",
+            **(headers or {}),
+        }
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
@@ -97,26 +108,17 @@ class Outbound:
         """
         left = deadline.remaining()
         sent = {**self._headers, **(headers or {})}
+        data = content if content is not None else _pairs(form)
         try:
-            # A session of its own: requests' sessions are not safe to share between threads.
-            with requests.Session() as session, cut_off(session, deadline):
-                session.trust_env = False
-                with session.request(
-                    method,
-                    self.base_url + path,
-                    params=_pairs(params),
-                    json=body,
-                    data=content if content is not None else _pairs(form),
-                    headers=sent,
-                    verify=self._authorities,
-                    timeout=(min(left, _CONNECT_SECONDS), left),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
-                    whole = _read(response, deadline, max_bytes)
-                    if not response.ok:
-                        whole = _without_credentials(whole, sent)
-                    return Answer(response.status_code, response.headers, whole)
+            request = requests.Request(
+                method, self.base_url + path, sent, params=_pairs(params), json=body, data=data
+            ).prepare()
+            repeatable = body is None and content is None
+            with cut_off(_session, deadline) as call, self._response(request, call, left, repeatable) as response:
+                whole = _read(response, deadline, max_bytes)
+                if not response.ok:
+                    whole = _without_credentials(whole, sent)
+                return Answer(response.status_code, response.headers, whole)
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise DeadlineExceeded(f"no answer within {left:.1f} s") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
@@ -125,6 +127,38 @@ class Outbound:
             raise SourceFailure(
                 CoverageStatus.ERROR, f"could not be reached ({type(failure).__name__})", transient=True
             ) from None
+
+    def _response(
+        self, request: requests.PreparedRequest, call: Call, left: float, repeatable: bool
+    ) -> requests.Response:
+        options: dict[str, Any] = {
+            "timeout": (min(left, _CONNECT_SECONDS), left),
+            "verify": self._authorities,
+            "allow_redirects": False,
+            "stream": True,
+        }
+        try:
+            return _session.send(request, **options)
+        except requests.ConnectionError:
+            # The other side may close a kept connection just when it is used again.
+            if not (repeatable and call.reused):
+                raise
+            return _session.send(request, **options)
+
+
+def _kept_connections() -> requests.Session:
+    """For all threads together: it is handed whole requests and keeps no cookies, and the rest of it is safe to
+    share.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=_HOSTS, pool_maxsize=_KEPT))
+    return session
+
+
+_session = _kept_connections()
 
 
 def basic(user: str, password: str) -> dict[str, str]:

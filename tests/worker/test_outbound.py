@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import socketserver
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from tests.loopback import Reply, StandIn
+from tests.loopback import Asked, Reply, StandIn
 from worker.inquiry import SourceFailure
 from worker.outbound import Outbound
 
@@ -85,3 +87,63 @@ def test_nobody_there() -> None:
     with pytest.raises(SourceFailure, match="could not be reached") as failed:
         Outbound(url).get("/a", Deadline.after(5))
     assert failed.value.transient
+
+
+@contextmanager
+def _closing_after_one_answer() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that keeps a connection open, and closes it at its second request: its URL, and the first line of all
+    requests that it read.
+    """
+    read: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for number in range(2):
+                head = iter(self.rfile.readline, b"\r\n")
+                read.append(next(head, b""))
+                length = sum(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
+                self.rfile.read(length)
+                if number == 0:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", read
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_question_is_repeated_when_its_kept_connection_was_closed_meanwhile() -> None:
+    with _closing_after_one_answer() as (url, read):
+        outbound = Outbound(url)
+        assert outbound.get("/a", Deadline.after(5)).json() == {}
+        assert outbound.get("/b", Deadline.after(5)).json() == {}
+    assert [line.split()[1] for line in read[:3]] == [b"/a", b"/b", b"/b"]
+
+
+def test_what_may_change_something_is_not_repeated() -> None:
+    with _closing_after_one_answer() as (url, read):
+        outbound = Outbound(url)
+        assert outbound.get("/a", Deadline.after(5)).json() == {}
+        with pytest.raises(SourceFailure, match="could not be reached"):
+            outbound.post("/b", Deadline.after(5), {"change": True})
+    assert [line.split()[1] for line in read[:2]] == [b"/a", b"/b"]
+    assert b"/b" not in b"".join(read[2:])
+
+
+def test_a_call_that_is_over_cuts_off_no_other_on_its_connection() -> None:
+    def respond(asked: Asked) -> Reply:
+        if asked.path == "/slow":
+            server.closing.wait(0.4)
+        return Reply({})
+
+    with StandIn(respond) as server:
+        outbound = Outbound(server.url)
+        assert outbound.get("/a", Deadline.after(0.2)).json() == {}
+        assert outbound.get("/slow", Deadline.after(5)).json() == {}
+        with pytest.raises(DeadlineExceeded):
+            outbound.get("/slow", Deadline.after(0.1))

@@ -6,10 +6,12 @@ Importing this costs a second (the SDK): providers do so at their first call.
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
 import httpx2
@@ -96,7 +98,7 @@ class _BoundedClient(httpx2.Client):
     """
 
     def __init__(self, deadline: Deadline, timeout: httpx2.Timeout) -> None:
-        super().__init__(timeout=timeout)
+        super().__init__(timeout=timeout, verify=_authorities())
         self._deadline = deadline
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -113,6 +115,12 @@ class _BoundedClient(httpx2.Client):
             response.close()
         kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_BODY]
         return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=request)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """httpx's own choice, read once per process: that takes longer than all the rest of a call."""
+    return httpx2.create_ssl_context()
 
 
 _OF_THE_BODY: Final = ("content-encoding", "content-length", "transfer-encoding")
