@@ -48,6 +48,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.entra_id:Config",
     "worker.sources.cloudwatch_logs:Config",
     "worker.sources.elasticsearch_logs:Config",
+    "worker.sources.kubernetes_logs:Config",
     "worker.sources.prometheus_metrics:Config",
     "worker.llm:Config",
     "worker.notifiers.callback:Config",

@@ -100,6 +100,11 @@ class Scope(Wire):
     component: Component | None = None
     neighbours: tuple[Component, ...] = ()
 
+    def annotations(self, target: Target) -> dict[str, str]:
+        """The catalog's annotations of a target: where connectors find what it is called in their system."""
+        known = (self.component, *self.neighbours)
+        return next((each.annotations for each in known if each and each.ref == target.ref), {})
+
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:

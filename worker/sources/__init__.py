@@ -52,6 +52,7 @@ SOURCES: Registry[Source] = Registry[Any](
         "logs.cloudwatch": "worker.sources.cloudwatch_logs:CloudWatchLogs",
         "logs.elasticsearch": "worker.sources.elasticsearch_logs:ElasticsearchLogs",
         "logs.files": "worker.sources.log_files:LogFiles",
+        "logs.kubernetes": "worker.sources.kubernetes_logs:KubernetesLogs",
         "logs.loki": "worker.sources.loki_logs:LokiLogs",
         "metrics.prometheus": "worker.sources.prometheus_metrics:PrometheusMetrics",
     },

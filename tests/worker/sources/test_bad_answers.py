@@ -47,6 +47,7 @@ SETTINGS: Final[dict[str, dict[str, str]]] = {
         "AWS_SESSION_TOKEN": TOKEN,
     },
     "logs.elasticsearch": {"ELASTICSEARCH_URL": "{url}", "WHYDOWN_ELASTICSEARCH_API_KEY": TOKEN},
+    "logs.kubernetes": {"WHYDOWN_KUBERNETES_URL": "{url}", "WHYDOWN_KUBERNETES_TOKEN": TOKEN},
     "logs.loki": {"LOKI_URL": "{url}", "WHYDOWN_LOKI_TOKEN": TOKEN},
     "metrics.prometheus": {"PROMETHEUS_URL": "{url}", "WHYDOWN_PROMETHEUS_TOKEN": TOKEN},
 }
