@@ -336,7 +336,9 @@ class Delivery(Wire):
     id: str
     """The `webhook-id`: the same at every try."""
     to: str
-    """The kind of destination; never its address."""
+    """The name of the recipient; never its address."""
+    stage: Literal["brief", "result", "update"] = "result"
+    """What it is for: the brief, the end of the attempt, or that the alert was resolved or fires again."""
     attempt: int
     """The attempt whose result it is."""
     state: Literal["waiting", "delivered", "dead"]

@@ -51,7 +51,13 @@ SECTIONS: tuple[str, ...] = (
     "worker.sources.kubernetes_logs:Config",
     "worker.sources.prometheus_metrics:Config",
     "worker.llm:Config",
+    "worker.recipients:Config",
     "worker.notifiers.callback:Config",
+    "worker.notifiers.slack:Config",
+    "worker.notifiers.teams:Config",
+    "worker.notifiers.pagerduty_note:Config",
+    "worker.notifiers.github_issue:Config",
+    "worker.notifiers.apprise_urls:Config",
     "whydown.processes:Config",
 )
 """Every section, in the order of the documentation. A registry stands for those of its connectors, `config`."""
@@ -228,6 +234,16 @@ def every_setting(environ: Mapping[str, str] | None = None) -> list[SettingLine]
     return [
         _line(field, env, dotenv) for section in sections() for field in section.model_fields.values() if _names(field)
     ]
+
+
+def environment() -> dict[str, str | None]:
+    """Everything that settings are read from, whatever its name: the environment before `.env` before SECRETS."""
+    mounted = (
+        {path.name: path.read_text().strip() for path in SECRETS.iterdir() if path.is_file()}
+        if SECRETS.is_dir()
+        else {}
+    )
+    return {**mounted, **dotenv_values(".env"), **os.environ}
 
 
 def check_names(environ: Iterable[str] | None = None) -> None:

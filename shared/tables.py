@@ -196,6 +196,21 @@ class WorkRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class NotificationRow(Base):
+    """One recipient of an incident's pushes."""
+
+    __tablename__ = "notifications"
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kept: Mapped[dict[str, Any]]
+    """What the next push has to know of the last: where the message is that it changes. Empty: each stands alone."""
+    busy_with: Mapped[str | None] = mapped_column(String(64))
+    """The owner of the push that is under way."""
+    busy_until: Mapped[datetime | None]
+    """When another may begin, whatever has become of it."""
+
+
 class ModelCallRow(Base):
     """One call of the model. It outlives its incident: what was spent was spent."""
 

@@ -91,6 +91,8 @@ def publish(work_ids: Sequence[str]) -> None:
     """Tells the workers about rows of work. Bounded in time and never raises: the reconciler publishes again what was
     not taken up.
     """
+    if not work_ids:
+        return
     try:
         with celery_app.producer_or_acquire() as producer:
             for task_id, together in messages(work_ids).items():

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
+from shared.callback_event import CallbackEvent
 from webhook.access import Gate
 from webhook.problem import ProblemDocument
 
@@ -114,7 +115,7 @@ def document(app: Flask, version: str, server: str) -> dict[str, Any]:
         for rule in app.url_map.iter_rules()
         if (operation := operation_of(app, rule.endpoint)) is not None
     ]
-    models: dict[type[BaseModel], JsonSchemaMode] = {ProblemDocument: "serialization"}
+    models: dict[type[BaseModel], JsonSchemaMode] = {ProblemDocument: "serialization", CallbackEvent: "serialization"}
     for _, operation in operations:
         if operation.body:
             models[operation.body] = "validation"
@@ -129,6 +130,7 @@ def document(app: Flask, version: str, server: str) -> dict[str, Any]:
         "info": {"title": "Whydown", "version": version, "summary": "Why is it down?", "license": _LICENSE},
         "servers": [{"url": server}],
         "paths": paths,
+        "webhooks": {"callback": {"post": _CALLBACK}},
         "components": {"schemas": definitions["$defs"], "securitySchemes": _SCHEMES},
     }
 
@@ -207,3 +209,11 @@ def _refusal(status: int) -> dict[str, Any]:
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+_CALLBACK: Final = {
+    "summary": "What the callbackUrl of a request is sent.",
+    "description": "Signed as https://www.standardwebhooks.com says, at least once, with one webhook-id at every try.",
+    "requestBody": {"required": True, "content": {JSON: {"schema": _reference(CallbackEvent)}}},
+    "responses": {"2XX": {"description": "Taken. Anything else is tried again, or given up where that is no use."}},
+}

@@ -42,7 +42,7 @@ KINDS: Final = {
     "catalogs": Kind(CATALOGS, "docs/catalogs.md#{name}"),
     "sources": Kind(SOURCES),
     "models": Kind(PROVIDERS, "docs/models.md#{name}"),
-    "notifiers": Kind(NOTIFIERS),
+    "notifiers": Kind(NOTIFIERS, "docs/notifications.md#{name}"),
 }
 """By the name of their table in the README."""
 

@@ -19,8 +19,8 @@ from worker.catalogs import CATALOGS, Catalog
 from worker.discreet import Discreet
 from worker.gathering import gaps
 from worker.metering import Meter
-from worker.notifiers import NOTIFIERS, Notifier
 from worker.prices import Prices
+from worker.recipients import Recipients
 from worker.sources import SOURCES, Source
 
 
@@ -36,7 +36,7 @@ class Parts:
     meter: Meter | None = None
     """Counts the provider's calls; None where nobody wants to know, as in an evaluation."""
     model_seconds: float = 60.0
-    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    recipients: Recipients = field(default_factory=Recipients)
     gaps: tuple[Coverage, ...] = ()
     """A coverage line for each category that is not configured."""
     public_url: str = ""
@@ -63,7 +63,7 @@ def parts() -> Parts:
             database, Prices.from_config(model).cost, Budget(model.daily_budget_usd, model.daily_budget_tokens)
         ),
         model_seconds=model.timeout_seconds,
-        notifiers={name: notifier for name, kind in NOTIFIERS if (notifier := kind.from_settings()) is not None},
+        recipients=Recipients.configured(),
         gaps=gaps(["catalog"] * (catalog is not None) + list(sources), _offered()),
         public_url=(Address.read().public_url or "").rstrip("/"),
         redactor=discreet,

@@ -5,7 +5,6 @@ transaction, which gives the ids of the work that may begin then.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,32 +14,27 @@ from typing import Final
 import structlog
 
 from shared.covering import Leader
-from shared.incident import Coverage, CoverageStatus, Incident
+from shared.incident import Coverage, CoverageStatus
 from shared.moment import Deadline, now
-from shared.store import covering, deployments, findings, reading
+from shared.store import covering, deployments, findings, pushes
 from shared.store.covering import Awaited
-from shared.store.findings import Conclusion, Reported, Resolution
+from shared.store.findings import Reported, Resolution
 from shared.store.work import Claim
-from worker import gathering
+from shared.task_queue import publish
+from worker import delivery, gathering
 from worker.conclusion import conclude, covered
 from worker.inquiry import AlertSubject, CatalogMatch, Inquiry, Scope
 from worker.investigation import brief, brought, scope
 from worker.investigation.case import Case
 from worker.investigation.covering import follows
-from worker.notifiers import Push
 from worker.parts import Parts
 from worker.recollection import recollect
+from worker.stages import Store, nothing_yet
 
 CATALOG: Final = "catalog"
-PUSH_SECONDS: Final = 20.0
 
 EARLY_BRIEF_SECONDS: Final = 1.2
 """A brief of what is there is stored after this long, however slow a source may be: see promise 3 in the README."""
-
-Store = Callable[[], tuple[str, ...]]
-"""Stores a result, and gives the ids of the work that may begin then. Raises Fenced. It may be called again when it met
-a database that was away: nothing is to be looked for twice for that.
-"""
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +52,9 @@ def investigate(parts: Parts, claim: Claim) -> Store:
     match, line = _ask_catalog(parts, told)
     if match is not None and match.component is None and parts.settings.unknown_service == "skip":
         detail = f"not in catalog: no component is named '{told.service}'"
-        return partial(findings.skip, parts.database, claim, detail, match.closest, (line,) if line else ())
+        recipients = delivery.told(parts, claim.incident_id, "skipped")
+        lines = (line,) if line else ()
+        return partial(findings.skip, parts.database, claim, detail, match.closest, lines, recipients=recipients)
     whom = scope.make(told.service, match, spans)
     component = whom.component
     resolution = Resolution(
@@ -104,13 +100,15 @@ def gather(parts: Parts, claim: Claim, question: Question | None = None) -> Stor
 
 
 def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
-    """The case: everything that was gathered, with the brief of it, which is stored; and whom it is about."""
+    """The case: everything that was gathered, with the brief of it, which is stored and pushed; and its scope."""
     told = findings.reported(parts.database, claim.incident_id)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
     state = recollect(parts, claim, whom.targets[0].service, state)
     made = brief.make(whom, state.facts, state.coverage, complete=True, title=told.title)
-    findings.brief_made(parts.database, claim.incident_id, claim.attempt, made)
+    # Without a model the diagnosis is there at once, and tells all of it.
+    recipients = delivery.told(parts, claim.incident_id, "brief", whom) if parts.provider else ()
+    publish(findings.brief_made(parts.database, claim.incident_id, claim.attempt, made, recipients) or ())
     case = Case(
         service=whom.targets[0].service,
         entity_ref=whom.component.ref if whom.component else told.entity_ref,
@@ -131,7 +129,7 @@ def diagnose(parts: Parts, claim: Claim) -> Store:
     try:
         leader = _leader(parts, claim, case, whom)
     except Awaited:
-        return _nothing_yet
+        return nothing_yet
     if leader is None:
         provider = parts.provider
         if provider is not None and parts.meter is not None:
@@ -140,18 +138,13 @@ def diagnose(parts: Parts, claim: Claim) -> Store:
     else:
         url = f"{parts.public_url}/incidents/{leader.incident_id}" if parts.public_url else None
         conclusion = covered(case, whom, leader, url)
-    return partial(_conclude, parts, claim, conclusion)
+    recipients = delivery.told(parts, claim.incident_id, "diagnosis", whom)
+    return partial(findings.conclude, parts.database, claim, replace(conclusion, recipients=recipients))
 
 
 def deliver(parts: Parts, claim: Claim) -> Store:
-    """One push. Raises PushFailure."""
-    incident = reading.incident(parts.database, claim.incident_id)
-    notifier = parts.notifiers.get(claim.subject)
-    if incident is not None and notifier is not None:
-        url = incident_url(parts, incident)
-        callback = findings.callback_url(parts.database, claim.incident_id)
-        notifier.push(Push(claim.work_id, incident, url, callback), Deadline.after(PUSH_SECONDS))
-    return partial(findings.delivered, parts.database, claim)
+    """One push. Raises PushFailure, and Fenced."""
+    return delivery.push(parts, claim)
 
 
 def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
@@ -160,8 +153,8 @@ def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
         line = Coverage(source=claim.subject, status=CoverageStatus.ERROR, detail=reason)
         return findings.gathered(parts.database, claim, (), line)
     if claim.kind == "deliver":
-        return findings.delivered(parts.database, claim, error=reason)
-    return findings.fail(parts.database, claim, reason)
+        return pushes.delivered(parts.database, claim, error=reason)
+    return findings.fail(parts.database, claim, reason, delivery.told(parts, claim.incident_id, "failed"))
 
 
 def too_late(parts: Parts, claim: Claim) -> tuple[str, ...]:
@@ -179,20 +172,13 @@ def early_briefs(parts: Parts) -> int:
         state = findings.attempt_state(parts.database, incident_id, number)
         if state.scope is not None:
             title = findings.reported(parts.database, incident_id).title
-            early = brief.make(
-                Scope.model_validate(state.scope), state.facts, state.coverage, complete=False, title=title
-            )
-            made += findings.brief_made(parts.database, incident_id, number, early)
+            whom = Scope.model_validate(state.scope)
+            early = brief.make(whom, state.facts, state.coverage, complete=False, title=title)
+            recipients = delivery.told(parts, incident_id, "brief", whom)
+            opened = findings.brief_made(parts.database, incident_id, number, early, recipients)
+            publish(opened or ())
+            made += opened is not None
     return made
-
-
-def incident_url(parts: Parts, incident: Incident) -> str:
-    """The incident's page."""
-    return f"{parts.public_url}/incidents/{incident.id}"
-
-
-def _nothing_yet() -> tuple[()]:
-    return ()
 
 
 def _leader(parts: Parts, claim: Claim, case: Case, whom: Scope) -> Leader | None:
@@ -216,13 +202,6 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
         return None, told
     millis = round((time.monotonic() - started) * 1000)
     return told, gathering.catalog_coverage(CATALOG, told, millis)
-
-
-def _conclude(parts: Parts, claim: Claim, conclusion: Conclusion) -> tuple[str, ...]:
-    shown = reading.incident(parts.database, claim.incident_id)
-    callback = findings.callback_url(parts.database, claim.incident_id)
-    told_to = tuple(name for name, notifier in parts.notifiers.items() if shown and notifier.wants(shown, callback))
-    return findings.conclude(parts.database, claim, replace(conclusion, notifiers=told_to))
 
 
 def _inquiry(parts: Parts, claim: Claim) -> Inquiry:

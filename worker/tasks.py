@@ -15,15 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import is_away
 from shared.moment import now
-from shared.store import admission, retention, work
+from shared.store import admission, pushes, retention, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, celery_app, publish
-from worker import isolation, pipeline
+from worker import delivery, isolation, pipeline
+from worker.doors import Doors
 from worker.hands import Hands
 from worker.notifiers import PushFailure
 from worker.offered_names import OfferedNames
 from worker.parts import parts
-from worker.pipeline import Store
+from worker.stages import Store
 
 Stage = Callable[..., Store]
 
@@ -54,6 +55,7 @@ TICK_SECONDS: Final = 0.4
 _log = structlog.get_logger(__name__)
 _hands = Hands()
 _offered = OfferedNames()
+_doors = Doors()
 
 
 class StageFailure(Exception):
@@ -95,8 +97,12 @@ def diagnose(work_id: str) -> None:
 
 @celery_app.task(name=TASKS["deliver"])
 def deliver(work_id: str) -> None:
-    """Pushes the result to one destination."""
-    _do(work_id, pipeline.PUSH_SECONDS + 10)
+    """Pushes a result to one recipient, unless as many pushes to the same are under way as may be."""
+    if _doors.enter(work_id):
+        try:
+            _do(work_id, delivery.PUSH_SECONDS + 10)
+        finally:
+            publish(_doors.leave(work_id))
 
 
 @celery_app.task(name=RECONCILE, send_events=False)
@@ -204,11 +210,13 @@ def _admit() -> None:
 
 
 def _push_again(claim: Claim, failure: PushFailure) -> None:
+    # A server's answer may quote what it was sent with.
+    reason = parts().redactor.text(failure.reason)
     if failure.permanent or claim.tries > len(PUSH_PAUSES):
-        _give_up(claim, failure.reason)
+        _give_up(claim, reason)
     else:
-        pause = timedelta(seconds=PUSH_PAUSES[claim.tries - 1])
-        _hands.owe(lambda: work.hand_back(parts().database, claim, pause, failure.reason))
+        pause = timedelta(seconds=max(PUSH_PAUSES[claim.tries - 1], failure.retry_after or 0))
+        _hands.owe(lambda: publish(pushes.put_off(parts().database, claim, pause, reason)))
 
 
 def _fail(claim: Claim, failure: StageFailure) -> None:

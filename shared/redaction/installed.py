@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,18 +9,18 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import re2
-from dotenv import dotenv_values
 from pydantic import field_validator
 
 from shared.redaction.redactor import Redactor
 from shared.redaction.rules import Rule, RuleSet, built_in
-from shared.settings import PREFIX, SECRETS, Section, setting
+from shared.settings import PREFIX, Section, environment, setting
 
 SHORTEST_OWN: Final = 6
 """Characters of a secret setting below which its value is not looked for: it would be found in words."""
 
-_SECRET_NAMES: Final = re.compile(r"(?:TOKEN|SECRET|KEY|PASSWORD|PASSWD|AUTH|CREDENTIALS)$|_SECRET_[A-Z]+$")
+_SECRET_NAMES: Final = re.compile(r"(?:TOKEN|SECRET|KEY|PASSWORD|PASSWD|AUTH|CREDENTIALS|WEBHOOK_URL)$|_SECRET_[A-Z]+$")
 _OF_EACH_SENDER: Final = "WHYDOWN_WEBHOOK_TOKENS"
+_OF_SERVICES: Final = "WHYDOWN_APPRISE_URLS"
 _URL_PASSWORD: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
 
 
@@ -44,7 +43,7 @@ class Config(Section):
 
 def redactor(key: bytes | None = None) -> Redactor:
     """The redactor as the settings say; `key` makes its placeholders. Raises ConfigurationError."""
-    return Redactor(_rules(Config.read().patterns, own_secrets(_environment())), key)
+    return Redactor(_rules(Config.read().patterns, own_secrets(environment())), key)
 
 
 def operator_rules(patterns: str | None) -> list[Rule]:
@@ -79,6 +78,8 @@ def own_secrets(environment: Mapping[str, str | None]) -> set[str]:
                 found.add(value.partition(":")[2])
         if name == _OF_EACH_SENDER:
             found.update(re.findall(r"=([^,\s]+)", value))
+        if name == _OF_SERVICES:
+            found.update(value.split())
     found |= {quote(secret, safe="") for secret in found}
     return {secret for secret in found if len(secret) >= SHORTEST_OWN}
 
@@ -90,15 +91,6 @@ _FOREIGN_NAMES: Final = ("GITHUB_TOKEN", "OPENAI_API_KEY", "AZURE_CLIENT_SECRET"
 def _rules(patterns: str | None, own: Iterable[str]) -> RuleSet:
     known = [Rule("own-setting", re2.compile(re2.escape(secret)), None, keywords=(secret,)) for secret in sorted(own)]
     return built_in().with_rules([*known, *operator_rules(patterns)])
-
-
-def _environment() -> dict[str, str | None]:
-    mounted = (
-        {path.name: path.read_text().strip() for path in SECRETS.iterdir() if path.is_file()}
-        if SECRETS.is_dir()
-        else {}
-    )
-    return {**mounted, **dotenv_values(".env"), **os.environ}
 
 
 def _lines(patterns: str | None) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from shared.database import Database, insert_unless_there
 from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
 from shared.moment import now
+from shared.store import pushes
 from shared.store.covering import awakened
 from shared.store.work import Claim, complete, hold, new_work
 from shared.tables import AlertRow, AttemptRow, CoverageRow, FactRow, IncidentRow
@@ -72,7 +73,7 @@ class Conclusion:
     reply: str | None = None
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
-    notifiers: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
     """Who is to be told."""
     facts: tuple[Fact, ...] = ()
     """What the diagnosis rests on beyond what was gathered; numbered on from there."""
@@ -162,12 +163,16 @@ def gathered(database: Database, claim: Claim, facts: Sequence[Fact], coverage: 
         return (_open_diagnosis(session, claim, now()),) if left == 0 else ()
 
 
-def brief_made(database: Database, incident_id: str, number: int, brief: Brief) -> bool:
-    """Stores a brief unless the attempt is over or has a complete one already; says whether it did."""
+def brief_made(
+    database: Database, incident_id: str, number: int, brief: Brief, recipients: Sequence[str] = ()
+) -> tuple[str, ...] | None:
+    """Stores a brief and opens its pushes, whose work's ids are given. None when the attempt is over or has a complete
+    one already.
+    """
     with database.writing() as session:
         attempt = session.get(AttemptRow, (incident_id, number), with_for_update=True)
         if attempt is None or attempt.finished_at or (attempt.brief and attempt.brief.get("complete")):
-            return False
+            return None
         moment = now()
         attempt.brief = brief.wire()
         attempt.brief_at = attempt.brief_at or moment
@@ -176,7 +181,7 @@ def brief_made(database: Database, incident_id: str, number: int, brief: Brief) 
             attempt.diagnosing_at = moment
             status = {"status": Status.DIAGNOSING}
         _show_row(session, incident_id, **status)
-        return True
+        return pushes.open_briefs(session, incident_id, number, recipients, moment)
 
 
 def without_brief(database: Database, older_than: datetime, limit: int = 50) -> list[tuple[str, int]]:
@@ -217,39 +222,30 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
             )
         )
         _show(session, claim, status=Status.DONE, finished_at=moment)
-        key = (claim.incident_id, claim.attempt, "deliver")
-        pushes = (new_work(session, *key, notifier, moment=moment) for notifier in conclusion.notifiers)
-        return (*pushes, *awakened(session, claim.incident_id))
+        opened = pushes.open_results(session, claim, conclusion.recipients, moment)
+        return (*opened, *awakened(session, claim.incident_id))
 
 
 def skip(
-    database: Database, claim: Claim, detail: str, closest: Sequence[str], coverage: Sequence[Coverage]
+    database: Database,
+    claim: Claim,
+    detail: str,
+    closest: Sequence[str],
+    coverage: Sequence[Coverage],
+    *,
+    recipients: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Ends the attempt without an investigation, for a reason that the incident tells. Gives the work of whoever waited
-    for its diagnosis. Raises Fenced.
+    """Ends the attempt without an investigation, for a reason that the incident tells. Gives the ids of the work of its
+    pushes and of whoever waited for its diagnosis. Raises Fenced.
     """
-    return _end(database, claim, Status.SKIPPED, detail, closest=list(closest), coverage=coverage)
+    return _end(database, claim, Status.SKIPPED, detail, recipients, closest=list(closest), coverage=coverage)
 
 
-def fail(database: Database, claim: Claim, reason: str) -> tuple[str, ...]:
-    """Ends the attempt as failed; it can be asked for again. Gives the work of whoever waited for its diagnosis. Raises
-    Fenced.
+def fail(database: Database, claim: Claim, reason: str, recipients: Sequence[str] = ()) -> tuple[str, ...]:
+    """Ends the attempt as failed; it can be asked for again. Gives the ids of the work of its pushes and of
+    whoever waited for its diagnosis. Raises Fenced.
     """
-    return _end(database, claim, Status.FAILED, reason)
-
-
-def delivered(database: Database, claim: Claim, error: str | None = None) -> tuple[()]:
-    """Closes a push: done, or dead with its error. Nothing follows. Raises Fenced."""
-    with database.writing() as session:
-        complete(session, claim, error=error)
-        _show(session, claim)
-    return ()
-
-
-def callback_url(database: Database, incident_id: str) -> str | None:
-    """Where the caller wants the result pushed."""
-    with database.reading() as session:
-        return session.scalar(select(IncidentRow.callback_url).where(IncidentRow.id == incident_id))
+    return _end(database, claim, Status.FAILED, reason, recipients)
 
 
 def facts_of(session: Session, incident_id: str, number: int) -> tuple[Fact, ...]:
@@ -287,6 +283,7 @@ def _end(
     claim: Claim,
     status: Status,
     detail: str,
+    recipients: Sequence[str],
     *,
     closest: Sequence[str] = (),
     coverage: Sequence[Coverage] = (),
@@ -301,7 +298,8 @@ def _end(
             .values(finished_at=moment, outcome=status, error=detail if status == Status.FAILED else None)
         )
         _show(session, claim, status=status, finished_at=moment, detail=detail, closest=list(closest))
-        return awakened(session, claim.incident_id)
+        opened = pushes.open_results(session, claim, recipients, moment)
+        return (*opened, *awakened(session, claim.incident_id))
 
 
 def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:

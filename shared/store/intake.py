@@ -17,6 +17,7 @@ from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database, insert_unless_there
 from shared.incident import BroughtContext, Link, Status
 from shared.moment import CLOCK_TOLERANCE, now
+from shared.store import pushes
 from shared.store.work import new_work
 from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
 
@@ -221,15 +222,18 @@ class _Group:
         row.revision += 1
         work: tuple[str, ...] = ()
         if fresh:
+            again = row.resolved_at is not None
             row.fire_count += 1
             row.resolved_at = None
+            if again:
+                work = pushes.open_updates(self.session, row, self.moment)
             worst = min((alert.severity for alert in fresh.values()), key=lambda severity: severity.rank)
             if worst.rank < Severity(row.severity).rank:
                 row.severity = worst
             if row.status == Status.CANCELLED:
-                work = (_next_attempt(self.session, row, self.moment),)
+                work += (_next_attempt(self.session, row, self.moment),)
         elif resolved:
-            self._resolve_when_quiet(row, resolved)
+            work = self._resolve_when_quiet(row, resolved)
         return Intake((Accepted(row.id, Status(row.status), new=False),), work)
 
     def _repeated(self, known: dict[str, AlertRow]) -> Intake:
@@ -290,14 +294,15 @@ class _Group:
                 seen.firing = False
                 seen.ends_at = ended[seen.fingerprint]
 
-    def _resolve_when_quiet(self, row: IncidentRow, resolved: list[Alert]) -> None:
+    def _resolve_when_quiet(self, row: IncidentRow, resolved: list[Alert]) -> tuple[str, ...]:
         self.session.flush()
         still = select(AlertRow.identity).where(AlertRow.incident_id == row.id, AlertRow.firing.is_(True)).limit(1)
         if row.resolved_at is not None or self.session.scalars(still).first() is not None:
-            return
+            return ()
         row.resolved_at = max((alert.ends_at or self.moment for alert in resolved), default=self.moment)
         if row.status == Status.QUEUED:
             _cancel(self.session, row, self.moment)
+        return pushes.open_updates(self.session, row, self.moment)
 
 
 def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:

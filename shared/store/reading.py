@@ -29,6 +29,7 @@ from shared.moment import parse_time, rfc3339
 from shared.store import admission, covering
 from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
+from shared.store.pushes import recipient_of
 from shared.store.related import related_incidents
 from shared.tables import AlertRow, AttemptRow, IncidentRow, WorkRow
 
@@ -157,17 +158,21 @@ def _alerts(session: Session, incident_id: str) -> tuple[AlertSeen, ...]:
 
 def _deliveries(session: Session, incident_id: str) -> tuple[Delivery, ...]:
     query = select(WorkRow).where(WorkRow.incident_id == incident_id, WorkRow.kind == "deliver")
-    return tuple(
-        Delivery(
-            id=row.id,
-            to=row.subject,
-            attempt=row.attempt,
-            state="waiting" if row.state != "done" else "dead" if row.error else "delivered",
-            tries=row.tries,
-            next_at=row.due_at if row.state == "pending" and row.tries else None,
-            reason=row.error,
-        )
-        for row in session.scalars(query.where(WorkRow.state != "cancelled").order_by(WorkRow.created_at, WorkRow.id))
+    told = query.where(WorkRow.state != "cancelled").order_by(WorkRow.created_at, WorkRow.id)
+    return tuple(_delivery(row) for row in session.scalars(told))
+
+
+def _delivery(row: WorkRow) -> Delivery:
+    recipient, stage = recipient_of(row.subject)
+    return Delivery(
+        id=row.id,
+        to=recipient,
+        stage=stage,
+        attempt=row.attempt,
+        state="waiting" if row.state != "done" else "dead" if row.error else "delivered",
+        tries=row.tries,
+        next_at=row.due_at if row.state == "pending" and row.tries else None,
+        reason=row.error,
     )
 
 

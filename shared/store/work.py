@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, and_, case, not_, or_, select, update
 from sqlalchemy.orm import Session
@@ -130,12 +130,16 @@ def claim_all(database: Database, work_ids: Sequence[str], within: timedelta | N
     ]
 
 
-def complete(session: Session, claim: Claim, error: str | None = None) -> None:
-    """Marks the work done, inside the transaction that stores its result. Raises Fenced when the lease was lost."""
+def complete(
+    session: Session, claim: Claim, error: str | None = None, state: Literal["done", "cancelled"] = "done"
+) -> None:
+    """Marks the work done, inside the transaction that stores its result; or cancelled, when it became pointless.
+    Raises Fenced when the lease was lost.
+    """
     done = (
         update(WorkRow)
         .where(WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner)
-        .values(state="done", owner=None, error=error, finished_at=now())
+        .values(state=state, owner=None, error=error, finished_at=now())
     )
     if _count(session, done) == 0:
         raise Fenced(claim.work_id)

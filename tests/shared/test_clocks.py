@@ -109,7 +109,7 @@ def test_a_push_that_waits_for_its_next_try_goes_out(
     database: Database, opened: str, set_clock: SetClock, jump: timedelta
 ) -> None:
     (diagnose,) = findings.resolve(database, claimed(database, opened), Resolution({}, "checkout", None))
-    (push,) = findings.conclude(database, claimed(database, diagnose), conclusion("a", notifiers=("callback",)))
+    (push,) = findings.conclude(database, claimed(database, diagnose), conclusion("a", recipients=("callback",)))
     work.hand_back(database, claimed(database, push), work.LONGEST_PAUSE, "answered 503")
     assert work.sweep(database).publish == (), "not yet"
     set_clock(jump)
@@ -140,8 +140,8 @@ def claimed(database: Database, work_id: str) -> Claim:
     return claim
 
 
-def conclusion(analysis: str, notifiers: tuple[str, ...] = ()) -> Conclusion:
+def conclusion(analysis: str, recipients: tuple[str, ...] = ()) -> Conclusion:
     diagnosis = Diagnosis(
         probable_cause=ProbableCause(statement="It broke.", confidence=0.5), produced_by=ProducedBy(stage="brief")
     )
-    return Conclusion(diagnosis, analysis, notifiers=notifiers)
+    return Conclusion(diagnosis, analysis, recipients=recipients)

@@ -64,9 +64,9 @@ def test_every_step_keeps_what_is_there_and_serves_the_version_before(empty: Dat
     earlier = MetaData()
     earlier.reflect(empty.engine)
     tables = [table for table in earlier.sorted_tables if table.name != "alembic_version"]
-    _write(empty, tables, "before")
+    _write(empty, tables, "before", 1)
     _to(empty, after)
-    _write(empty, tables, "since")
+    _write(empty, tables, "since", 2)
     with empty.writing() as session:
         for table in tables:
             assert len(session.execute(select(table)).all()) == 2, table.name
@@ -79,11 +79,11 @@ def _to(database: Database, revision: str) -> None:
     schema._run(database, lambda config: command.upgrade(config, revision))
 
 
-def _write(database: Database, tables: list[Table], mark: str) -> None:
-    """One row in each table. All their texts are `mark`, so that they refer to each other."""
+def _write(database: Database, tables: list[Table], mark: str, number: int) -> None:
+    """One row in each table. All their texts are `mark`, so that they refer to each other, and all numbers `number`."""
     values: dict[type, Any] = {
         Boolean: True,
-        Integer: 1,
+        Integer: number,
         Float: 1.0,
         JSON: {},
         DateTime: datetime(2026, 1, 1, tzinfo=UTC),

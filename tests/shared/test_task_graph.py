@@ -25,7 +25,7 @@ from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
-from shared.store import admission, covering, findings, intake, work
+from shared.store import admission, covering, findings, intake, pushes, work
 from shared.store.covering import Awaited
 from shared.store.findings import Conclusion, Resolution
 from shared.store.work import Claim, Fenced
@@ -349,7 +349,7 @@ class TaskGraph(RuleBasedStateMachine):
         if claim.kind == "gather":
             return self._gathered(claim, CoverageStatus.OK)
         if claim.kind == "deliver":
-            findings.delivered(self.database, claim)
+            pushes.delivered(self.database, claim)
             return ()
         try:
             covering.leader(self.database, claim, DEPENDS_ON[self._service(claim)], QUIET)
@@ -360,7 +360,7 @@ class TaskGraph(RuleBasedStateMachine):
         said = f"says {claim.owner}"
         cause = ProbableCause(statement=said, confidence=0.5)
         diagnosis = Diagnosis(probable_cause=cause, produced_by=ProducedBy(stage="model"))
-        opened = findings.conclude(self.database, claim, Conclusion(diagnosis, said, notifiers=("callback",)))
+        opened = findings.conclude(self.database, claim, Conclusion(diagnosis, said, recipients=("callback",)))
         assert (claim.incident_id, claim.attempt) not in self.expected.ended
         self.expected.told[claim.incident_id, claim.attempt] = said
         self.expected.ended.add((claim.incident_id, claim.attempt))
@@ -376,7 +376,7 @@ class TaskGraph(RuleBasedStateMachine):
         if claim.kind == "gather":
             return self._gathered(claim, CoverageStatus.ERROR)
         if claim.kind == "deliver":
-            findings.delivered(self.database, claim, error="dead")
+            pushes.delivered(self.database, claim, error="dead")
             return ()
         if skips:
             opened = findings.skip(self.database, claim, "not in the catalog", (), ())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import webhook
 from shared.database import Database
-from shared.store import findings
+from shared.store import pushes
 from tests.webhook.receivers import receiver_on
 
 READS = {"get_data", "get_json", "form", "json", "stream", "data", "values", "files"}
@@ -40,5 +40,5 @@ def test_a_callback_keeps_its_token_and_all_else_loses_it(database: Database) ->
         answer = client.post("/webhook/alert", json=body)
         (incident,) = answer.json["incidents"] if answer.json else []
         shown = client.get(f"/incidents/{incident['id']}").text
-    assert findings.callback_url(database, incident["id"]) == url
+    assert pushes.addressed(database, incident["id"]).callback_url == url
     assert "k3yk3yA9zz0QQ" not in shown and "[secret:" in shown

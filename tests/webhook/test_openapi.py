@@ -84,6 +84,14 @@ def test_it_is_openapi_31(document: dict[str, Any]) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
+def test_what_a_callback_is_sent_is_described_too(document: dict[str, Any]) -> None:
+    sent = document["webhooks"]["callback"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    event = document["components"]["schemas"][sent["$ref"].rpartition("/")[2]]
+    assert set(event["properties"]) == {"type", "schemaVersion", "timestamp", "data"}
+    assert "incident.finished" in event["properties"]["type"]["enum"]
+    assert event["properties"]["data"]["$ref"].endswith("/Incident")
+
+
 def test_it_fits_the_specification_s_own_schema(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
 

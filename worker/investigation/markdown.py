@@ -43,9 +43,9 @@ def _cause(diagnosis: Diagnosis) -> Iterable[str]:
     yield _start(cause.statement)
     if diagnosis.produced_by.stage == "brief":
         yield ""
-        yield f"From the brief, without a model: {_text(diagnosis.produced_by.reason or 'no reason was given')}"
+        yield f"From the brief, without a model: {line(diagnosis.produced_by.reason or 'no reason was given')}"
     yield ""
-    suspect = f" Suspect change: {_code(diagnosis.suspect_change)}." if diagnosis.suspect_change else ""
+    suspect = f" Suspect change: {code(diagnosis.suspect_change)}." if diagnosis.suspect_change else ""
     yield f"Confidence: {cause.confidence:.0%}.{suspect}"
 
 
@@ -56,14 +56,14 @@ def _evidence(diagnosis: Diagnosis, similar: Sequence[SimilarIncident]) -> list[
     return [
         *(_cited(item.statement, item) for item in diagnosis.evidence),
         *(_cited("The cause rests on", citation) for citation in rest),
-        *(f"- {_start(history(each))} ({_text(each.fact)})" for each in similar if each.fact not in cited),
-        *(f"- Missing: {_text(item)}" for item in diagnosis.missing_data),
+        *(f"- {_start(history(each))} ({line(each.fact)})" for each in similar if each.fact not in cited),
+        *(f"- Missing: {line(item)}" for item in diagnosis.missing_data),
     ]
 
 
 def _cited(statement: str, citation: Citation) -> str:
     mark = "" if citation.verified else " (unverified)"
-    return f"- {_start(statement)}: {_code(citation.quote)} ({_text(citation.fact)}){mark}"
+    return f"- {_start(statement)}: {code(citation.quote)} ({line(citation.fact)}){mark}"
 
 
 def _actions(actions: Iterable[SuggestedAction]) -> list[str]:
@@ -71,18 +71,18 @@ def _actions(actions: Iterable[SuggestedAction]) -> list[str]:
 
 
 def _action(action: SuggestedAction) -> str:
-    return f"{_text(action.text)}: {_code(action.command)}" if action.command else _text(action.text)
+    return f"{line(action.text)}: {code(action.command)}" if action.command else line(action.text)
 
 
 def _related(related: RelatedService) -> str:
     mark = "" if related.in_catalog else " (not in the catalog)"
-    return f"- {_start(related.service)}{mark}: {_text(related.reason)}"
+    return f"- {_start(related.service)}{mark}: {line(related.reason)}"
 
 
-def _text(text: str) -> str:
+def line(text: str) -> str:
     """`text` inside a line: no tags, and code spans only where their backticks pair up."""
-    line = re.sub(r"`{2,}", "`", inert(text, _LONGEST))
-    parts = _without_headings(line).split("`")
+    passed = re.sub(r"`{2,}", "`", inert(text, _LONGEST))
+    parts = _without_headings(passed).split("`")
     # An odd number of parts is an even number of backticks: they pair up, and every second part is code.
     mark = "`" if len(parts) % 2 else "'"
     return mark.join(
@@ -93,17 +93,17 @@ def _text(text: str) -> str:
 
 def _start(text: str) -> str:
     """`text` where a block may begin."""
-    return _BLOCK_START.sub(lambda found: f"{found[1] or ''}\\", _text(text))
+    return _BLOCK_START.sub(lambda found: f"{found[1] or ''}\\", line(text))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """`text` as a code span, which shows it as it is: https://spec.commonmark.org/0.31.2/#code-spans."""
-    line = _without_headings(inert(text, _LONGEST))
-    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
-    padding = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{fence}{padding}{line}{padding}{fence}"
+    passed = _without_headings(inert(text, _LONGEST))
+    fence = "`" * (max(map(len, re.findall("`+", passed)), default=0) + 1)
+    padding = " " if passed.startswith("`") or passed.endswith("`") or not passed else ""
+    return f"{fence}{padding}{passed}{padding}{fence}"
 
 
-def _without_headings(line: str) -> str:
+def _without_headings(text: str) -> str:
     """A heading's marks stand nowhere but before our four headings, for callers that search instead of parsing."""
-    return re.sub("#{2,}", "#", line)
+    return re.sub("#{2,}", "#", text)

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
 import requests
 import urllib3
 from AntiSSRF import AntiSSRFError, AntiSSRFPolicy, PolicyConfigOptions
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from shared.callback_event import TYPES, CallbackEvent
 from shared.errors import ConfigurationError
-from shared.incident import Incident
-from shared.moment import Deadline, DeadlineExceeded, now, rfc3339
+from shared.moment import Deadline, DeadlineExceeded, now
 from shared.settings import Section, Words, setting
 from worker.cut_off import cut_off
-from worker.notifiers import Push, PushFailure
+from worker.notifiers import Event, Occasion, Push, PushFailure
+from worker.pushing import check
 
 SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
@@ -32,9 +34,16 @@ CONNECT_SECONDS: Final = 5.0
 _EMBEDDED_IPV4: Final = ["::/96", "::ffff:0:0:0/96"]
 """IPv6 that some systems take for the IPv4 address inside, and that the policy's own ranges leave out."""
 
-_WORTH_ANOTHER_TRY: Final = (408, 409, 425, 429)
 _PRINTABLE: Final = re.compile(r"[!-\[\]-~]+")
 """ASCII without blanks and the backslash, at which parsers of URLs part ways."""
+
+
+_EVENTS: Final[dict[str, Event]] = {
+    "incident.briefed": "brief",
+    "incident.finished": "diagnosis",
+    "incident.failed": "failed",
+    "incident.skipped": "skipped",
+}
 
 
 class Config(Section):
@@ -50,15 +59,35 @@ class Config(Section):
         default=None,
         description="Signs what is pushed to a callbackUrl: `whsec_` and base64, as in standardwebhooks.",
     )
+    events: Words = setting(
+        "WHYDOWN_CALLBACK_EVENTS",
+        default=("incident.finished", "incident.failed", "incident.skipped"),
+        description="What is pushed to a callbackUrl. Beside the ends of an investigation there is `incident.briefed`.",
+    )
+
+    @field_validator("events")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = next((each for each in value if each not in _EVENTS), None)
+        if unknown is not None:
+            raise ValueError(f"unknown event {unknown[:64]}; there are {', '.join(_EVENTS)}")
+        return value
 
 
 class Callback:
-    """Posts a finished incident to the `callbackUrl` of its alert."""
+    """Posts the end of an investigation to the `callbackUrl` of its alert, signed."""
 
     configure: ClassVar[str] = "a callbackUrl in the request; WHYDOWN_CALLBACK_SECRET to sign"
+    events: tuple[Event, ...]
 
-    def __init__(self, allow: tuple[str, ...] = (), secret: str | None = None) -> None:
+    def __init__(
+        self,
+        allow: tuple[str, ...] = (),
+        secret: str | None = None,
+        events: tuple[Event, ...] = ("diagnosis", "failed", "skipped"),
+    ) -> None:
         """`allow` lists hosts or host:port, `secret` is a standardwebhooks secret. Raises ConfigurationError."""
+        self.events = events
         self._allowed = frozenset(entry.lower() for entry in allow)
         try:
             self._signer = Webhook(secret) if secret else None
@@ -69,32 +98,39 @@ class Callback:
     def from_settings(cls) -> Self | None:
         """Always there: it pushes only where a callbackUrl asks for it. Raises ConfigurationError."""
         config = Config.read()
-        return cls(config.allow, config.secret.get_secret_value() if config.secret else None)
+        secret = config.secret.get_secret_value() if config.secret else None
+        return cls(config.allow, secret, tuple(_EVENTS[each] for each in config.events))
 
-    def wants(self, incident: Incident, callback_url: str | None) -> bool:
+    @classmethod
+    def at(cls, address: str) -> Self:
+        """Raises ConfigurationError: each alert says where its results go."""
+        raise ConfigurationError("a callbackUrl comes with each alert and needs no route")
+
+    def wants(self, occasion: Occasion) -> bool:
         """Whether the alert brought a callbackUrl."""
-        return callback_url is not None
+        return occasion.callback_url is not None
 
     def push(self, push: Push, deadline: Deadline) -> None:
         """One try. Raises PushFailure."""
         url = _parsed(push.callback_url or "")
         soon = Deadline(min(deadline.at, Deadline.after(SECONDS).at))
-        body = json.dumps({"type": "incident.finished", "timestamp": rfc3339(now()), "data": push.incident.wire()})
+        kind = TYPES.get(push.incident.status, "incident.briefed")
+        body = json.dumps(CallbackEvent(type=kind, timestamp=now(), data=push.incident).wire())
         try:
-            status = _post(self._session(url), str(url), body, self._headers(push.delivery_id, body), soon)
+            status, headers = _post(self._session(url), str(url), body, self._headers(push.delivery_id, body), soon)
         except AntiSSRFError:
             raise PushFailure(
                 "callbackUrl names an address that is not public: list its host in WHYDOWN_CALLBACK_ALLOW",
                 permanent=True,
             ) from None
         except (DeadlineExceeded, requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise PushFailure("callbackUrl gave no answer in time") from None
+            raise PushFailure("gave no answer in time") from None
         except ValueError:
             # So are requests' complaints about the URL itself, and a host name that is too long to be one.
             raise PushFailure("callbackUrl is no URL that can be posted to", permanent=True) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
-            raise PushFailure(f"callbackUrl could not be reached ({type(failure).__name__})") from None
-        _check(status)
+            raise PushFailure(f"could not be reached ({type(failure).__name__})") from None
+        check(status, headers)
 
     def probe(self, deadline: Deadline) -> str:
         """Whether pushes are signed: there is nobody to ask before an alert names its receiver."""
@@ -133,19 +169,10 @@ def _parsed(text: str) -> Url:
     return url
 
 
-def _check(status: int) -> None:
-    """Raises PushFailure for a status that does not mean: taken."""
-    if 200 <= status < 300:
-        return
-    if 300 <= status < 400:
-        raise PushFailure(f"callbackUrl answered {status}: redirects are not followed", permanent=True)
-    raise PushFailure(
-        f"callbackUrl answered {status}", permanent=400 <= status < 500 and status not in _WORTH_ANOTHER_TRY
-    )
-
-
-def _post(session: requests.Session, url: str, body: str, headers: dict[str, str], deadline: Deadline) -> int:
-    """The status of one POST. Nobody needs the answer's body, so none of it is read."""
+def _post(
+    session: requests.Session, url: str, body: str, headers: dict[str, str], deadline: Deadline
+) -> tuple[int, Mapping[str, str]]:
+    """The status and headers that one POST is answered with. Nobody needs the answer's body, so none of it is read."""
     with session, cut_off(session, deadline):
         session.trust_env = False
         left = deadline.remaining()
@@ -159,4 +186,4 @@ def _post(session: requests.Session, url: str, body: str, headers: dict[str, str
         ) as answer:
             # Headers that were cut off look as if they had come to their end.
             deadline.remaining()
-            return int(answer.status_code)
+            return int(answer.status_code), answer.headers

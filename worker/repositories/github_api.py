@@ -8,6 +8,7 @@ from shared.moment import Deadline
 from worker.repositories.github_access import Config
 
 if TYPE_CHECKING:
+    from worker.repositories.github_issues import Issue
     from worker.repositories.github_repository import GithubRepository
 
 
@@ -27,6 +28,13 @@ class GithubApi:
         from worker.repositories.github_requests import BoundedRequester  # noqa: PLC0415
 
         return GithubRepository(BoundedRequester(self._config, deadline), "/".join(parts))
+
+    def issue(self, parts: tuple[str, ...], number: int, deadline: Deadline) -> Issue:
+        """An issue of the repository `owner, repo` (from `segments`), bound to the deadline."""
+        from worker.repositories.github_issues import Issue  # noqa: PLC0415 - imports PyGithub
+        from worker.repositories.github_requests import BoundedRequester  # noqa: PLC0415
+
+        return Issue(BoundedRequester(self._config, deadline), "/".join(parts), number)
 
     def probe(self, deadline: Deadline) -> str:
         """Who the token is and what is left of the rate limit, in words. Raises SourceFailure or DeadlineExceeded."""

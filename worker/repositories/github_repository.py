@@ -48,7 +48,7 @@ class Deployment:
 
 def remaining_quota(requester: BoundedRequester, with_login: bool) -> str:
     """The token's login and the requests left in this hour, in words. Raises SourceFailure or DeadlineExceeded."""
-    with _understood():
+    with understood():
         login = requester.requestJsonAndCheck("GET", "/user")[1]["login"] if with_login else None
         core = requester.requestJsonAndCheck("GET", "/rate_limit")[1]["resources"]["core"]
         who = f"as {str(login)[:64]}" if login else "without a token"
@@ -71,13 +71,13 @@ class GithubRepository:
     def commits(self, limit: int, until: datetime, since: datetime | None = None) -> list[Commit]:
         """The newest commits of the default branch, newest first, without their files."""
         span = {"until": f"{until:%Y-%m-%dT%H:%M:%SZ}"} | ({"since": f"{since:%Y-%m-%dT%H:%M:%SZ}"} if since else {})
-        with _understood():
+        with understood():
             headers, listed = self._get("/commits", **span, per_page=limit)
             return [self._commit(headers, item) for item in listed]
 
     def with_files(self, commit: Commit) -> Commit:
         """`commit` with its files and their diffs."""
-        with _understood():
+        with understood():
             headers, data = self._get(f"/commits/{commit.sha}", per_page=100)
             listed = [File(self._requester, headers, item) for item in data.get("files") or []]
             more = len(listed) - MAX_FILES
@@ -89,7 +89,7 @@ class GithubRepository:
 
     def deployments(self, limit: int) -> list[Deployment]:
         """The newest deployments, newest first."""
-        with _understood():
+        with understood():
             headers, listed = self._get("/deployments", per_page=limit)
             found = [GithubDeployment(self._requester, headers, item, completed=True) for item in listed]
             return [
@@ -106,14 +106,14 @@ class GithubRepository:
 
     def outcome(self, deployment: Deployment) -> str | None:
         """How it ended. A deployment becomes `inactive` when the next one succeeds: what it was before is told then."""
-        with _understood():
+        with understood():
             headers, listed = self._get(f"/deployments/{deployment.number}/statuses", per_page=_STATUSES)
             states = [DeploymentStatus(self._requester, headers, item, completed=True).state for item in listed]
             return next((state for state in states if state != "inactive"), states[0] if states else None)
 
     def compared(self, base: str, head: str) -> tuple[list[Commit], int]:
         """The commits that `head` has over `base`, newest first, and how many there are in all."""
-        with _understood():
+        with understood():
             headers, data = self._get(f"/compare/{base}...{head}")
             total = Comparison(self._requester, headers, data, completed=True).total_commits
             commits = [self._commit(headers, item) for item in data["commits"]]
@@ -121,12 +121,12 @@ class GithubRepository:
 
     def names(self) -> list[str]:
         """The names at the root of the default branch."""
-        with _understood():
+        with understood():
             return [str(item["name"]) for item in self._get("/contents/")[1]]
 
     def content(self, name: str) -> bytes:
         """The file of that name at the root of the default branch."""
-        with _understood():
+        with understood():
             headers, data = self._get(f"/contents/{name}")
             file = ContentFile(self._requester, headers, data, completed=True)
             if file.encoding != "none":
@@ -167,7 +167,8 @@ def _sha(text: str) -> str:
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def understood() -> Iterator[None]:
+    """Makes what an answer that is not in GitHub's form leads to a SourceFailure."""
     try:
         yield
     except _NOT_GITHUB as failure:

@@ -49,17 +49,20 @@ class BoundedRequester(Requester):
         url: str,
         parameters: dict[str, Any] | None = None,
         headers: dict[str, Any] | None = None,
+        input: Any | None = None,  # noqa: A002 - PyGithub's name
         *_: Any,
         **__: Any,
     ) -> tuple[int, dict[str, Any], str]:
-        """One GET. Raises SourceFailure for every status but a success, NotVisible for 404, or DeadlineExceeded."""
+        """One request, with `input` as JSON. Raises SourceFailure for every status but a success, NotVisible for 404,
+        or DeadlineExceeded.
+        """
         outbound = Outbound(self._root, token=self._token, headers=_JSON | (headers or {}))
         query = [(name, str(value)) for name, value in (parameters or {}).items()]
-        answer = outbound.send("GET", self._path(url), self._deadline, params=query)
+        answer = outbound.send(verb, self._path(url), self._deadline, params=query, body=input)
         if answer.status in (301, 302, 307, 308):
             # A repository that was renamed or moved: once, and on this server only.
             moved = urljoin(f"{self._root}/", answer.headers.get("Location", ""))
-            answer = outbound.send("GET", self._path(moved), self._deadline)
+            answer = outbound.send(verb, self._path(moved), self._deadline, body=input)
         text = _checked(answer, with_token=self._token is not None).body.decode(errors="replace")
         return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
 
@@ -101,7 +104,8 @@ def _refusal(answer: Answer, with_token: bool) -> SourceFailure:
         return SourceFailure(CoverageStatus.ERROR, f"rate limited{wait}{hint}")
     return SourceFailure(
         CoverageStatus.DENIED,
-        "answered 403: GITHUB_TOKEN lacks read access to contents or deployments, or SSO approval",
+        "answered 403: GITHUB_TOKEN lacks read access to contents or deployments, write access to issues for comments, "
+        "or SSO approval",
     )
 
 

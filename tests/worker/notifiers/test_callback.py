@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from shared.errors import ConfigurationError
 from shared.incident import Incident, Status
 from shared.moment import Deadline
 from tests.loopback import Asked, Reply, StandIn
-from worker.notifiers import Push, PushFailure
+from worker.notifiers import Occasion, Push, PushFailure
 from worker.notifiers.callback import Callback
 
 CORPUS = Path(__file__).parents[2] / "corpora" / "ssrf.dev.tsv"
@@ -74,7 +75,7 @@ def test_a_receiver_can_verify_what_it_gets() -> None:
     asked = server.asked[0]
     assert (asked.method, asked.path, asked.query) == ("POST", "/hook", [("x", "1")])
     body = Webhook(SECRET).verify(asked.body, asked.headers)
-    assert body["type"] == "incident.finished"
+    assert (body["type"], body["schemaVersion"]) == ("incident.finished", "1")
     assert body["data"] == json.loads(json.dumps(INCIDENT.wire()))
     assert body["timestamp"].endswith("Z")
     assert asked.headers["webhook-id"] == "d-1"
@@ -270,6 +271,30 @@ def test_urls_that_can_be_read_in_two_ways_are_refused_even_for_listed_hosts(
     assert connections == []
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(Status.FAILED, "failed"), (Status.SKIPPED, "skipped"), (Status.GATHERING, "briefed"), (Status.DONE, "finished")],
+)
+def test_the_type_tells_how_the_incident_stands(status: Status, kind: str) -> None:
+    with StandIn(lambda asked: Reply("")) as server:
+        told = replace(push(server.url), incident=INCIDENT.model_copy(update={"status": status}))
+        allowing(server).push(told, Deadline.after(10))
+    assert server.asked[0].json()["type"] == f"incident.{kind}"
+
+
+def test_which_events_it_tells_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = Callback.from_settings()
+    assert callback is not None
+    assert callback.events == ("diagnosis", "failed", "skipped")
+    monkeypatch.setenv("WHYDOWN_CALLBACK_EVENTS", "incident.briefed incident.finished")
+    callback = Callback.from_settings()
+    assert callback is not None
+    assert callback.events == ("brief", "diagnosis")
+    monkeypatch.setenv("WHYDOWN_CALLBACK_EVENTS", "incident.done")
+    with pytest.raises(ConfigurationError, match=r"WHYDOWN_CALLBACK_EVENTS: unknown event incident\.done; there are"):
+        Callback.from_settings()
+
+
 def test_its_probe_says_whether_pushes_are_signed() -> None:
     soon = Deadline.after(1)
     assert Callback((), SECRET).probe(soon) == "signed"
@@ -277,8 +302,9 @@ def test_its_probe_says_whether_pushes_are_signed() -> None:
 
 
 def test_it_wants_what_has_a_callback_url() -> None:
-    assert Callback().wants(INCIDENT, "https://example.test/")
-    assert not Callback().wants(INCIDENT, None)
+    told = Occasion("diagnosis", "web", "critical", "alert", "https://example.test/")
+    assert Callback().wants(told)
+    assert not Callback().wants(replace(told, callback_url=None))
 
 
 def test_it_is_configured_by_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
