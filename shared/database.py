@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import DateTime, Dialect, Engine, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
@@ -85,10 +86,16 @@ def is_away(failure: BaseException) -> bool:
 
 def insert_unless_there(session: Session, table: type[DeclarativeBase], values: dict[str, Any]) -> bool:
     """Inserts a row unless a unique key of it is taken; says whether it did. Waits for a rival to commit."""
-    dialect = session.get_bind().dialect.name
+    statement = _insert_unless_there(table, session.get_bind().dialect.name)
+    return session.execute(statement, values).first() is not None
+
+
+@cache
+def _insert_unless_there(table: type[DeclarativeBase], dialect: str) -> Executable:
+    # Without the ORM, and built once: that takes longer than to run it.
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    key = table.__mapper__.primary_key[0]
-    return session.execute(insert(table).values(**values).on_conflict_do_nothing().returning(key)).first() is not None
+    plain = cast("Table", table.__table__)
+    return insert(plain).on_conflict_do_nothing().returning(*plain.primary_key.columns)
 
 
 _WRITES = "whydown_writes"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -17,7 +17,7 @@ from shared.database import is_away
 from shared.moment import now
 from shared.store import admission, pushes, retention, work
 from shared.store.work import Claim, Fenced
-from shared.task_queue import RECONCILE, TASKS, celery_app, publish
+from shared.task_queue import RECONCILE, TASKS, celery_app, kind_of, publish
 from worker import delivery, isolation, pipeline
 from worker.doors import Doors
 from worker.hands import Hands
@@ -70,29 +70,22 @@ class StageFailure(Exception):
 
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
-    """Asks the catalog whom to look at, and opens the sources' work."""
-    _admit()
-    _do(work_id, parts().settings.source_timeout_seconds * 2 + 30)
+    """Asks the catalog whom to look at, and goes through what follows from that."""
+    admitted = admission.admit(parts().database, parts().settings.concurrent)
+    publish([other for other in admitted if other != work_id])
+    _go_through((work_id,))
 
 
 @celery_app.task(name=TASKS["gather"])
 def gather(*work_ids: str) -> None:
-    """Asks the sources of one attempt, all at once."""
-    seconds = parts().settings.source_timeout_seconds + GRACE_SECONDS
-    claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds))
-    if not claims:
-        return
-    question = pipeline.Question(parts(), claims[0])
-    with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
-        done = [pool.submit(_finish, claim, seconds, question=question) for claim in claims]
-    for each in done:
-        each.result()
+    """Asks sources of one attempt, all at once; goes on to the diagnosis when they were the last."""
+    _go_through(work_ids)
 
 
 @celery_app.task(name=TASKS["diagnose"])
 def diagnose(work_id: str) -> None:
     """Makes the brief and asks the model."""
-    _do(work_id, parts().model_seconds + 60)
+    _go_through((work_id,))
 
 
 @celery_app.task(name=TASKS["deliver"])
@@ -100,7 +93,7 @@ def deliver(work_id: str) -> None:
     """Pushes a result to one recipient, unless as many pushes to the same are under way as may be."""
     if _doors.enter(work_id):
         try:
-            _do(work_id, delivery.PUSH_SECONDS + 10)
+            _go_through((work_id,))
         finally:
             publish(_doors.leave(work_id))
 
@@ -127,15 +120,47 @@ def _expire() -> None:
         _log.info("expired", incidents=count)
 
 
-def _do(work_id: str, seconds: float) -> None:
-    """Claims the work and does it. Nothing to claim: somebody else did it."""
-    if claim := work.claim(parts().database, work_id):
-        _finish(claim, seconds)
+def _go_through(work_ids: Sequence[str]) -> None:
+    """Does some work of one attempt, and the stages that it opens, one after the other in this one task: why is said in
+    docs/decisions/0016-one-task-for-an-attempt.md. What there is to claim no more is done by somebody else.
+    """
+    while work_ids:
+        seconds = _time_limit(kind_of(work_ids[0]))
+        if kind_of(work_ids[0]) == "gather":
+            work_ids = _ask_sources(work.claim_all(parts().database, work_ids, timedelta(seconds=seconds)), seconds)
+        else:
+            claim = work.claim(parts().database, work_ids[0])
+            work_ids = _finish(claim, seconds) if claim else ()
 
 
-def _finish(claim: Claim, seconds: float, **known: Any) -> None:
-    """Does what was claimed, and publishes what may begin then; `known` is what its stage need not look up. Raises
-    StageFailure.
+def _time_limit(kind: str) -> float:
+    """Seconds that this process may hold a piece of work."""
+    settings = parts().settings
+    return {
+        "investigate": settings.source_timeout_seconds * 2 + 30,
+        "gather": settings.source_timeout_seconds + GRACE_SECONDS,
+        "diagnose": parts().model_seconds + 60,
+        "deliver": delivery.PUSH_SECONDS + 10,
+    }[kind]
+
+
+def _ask_sources(claims: Sequence[Claim], seconds: float) -> tuple[str, ...]:
+    """Asks the sources of one attempt at the same time. Gives what they opened, and raises StageFailure."""
+    if not claims:
+        return ()
+    question = pipeline.Question(parts(), claims[0])
+    with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
+        done = [pool.submit(_finish, claim, seconds, question=question) for claim in claims]
+    opened = tuple(work_id for each in done if each.exception() is None for work_id in each.result())
+    for failure in filter(None, (each.exception() for each in done)):
+        publish(opened)
+        raise failure
+    return opened
+
+
+def _finish(claim: Claim, seconds: float, **known: Any) -> tuple[str, ...]:
+    """Does what was claimed. Gives what of the attempt may be done next, all else that may begin then is published.
+    `known` is what its stage need not look up. Raises StageFailure.
     """
     with (
         structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=claim.work_id),
@@ -144,7 +169,7 @@ def _finish(claim: Claim, seconds: float, **known: Any) -> None:
         try:
             with _failures_told(claim):
                 alone = claim.lapses >= SUSPECT
-                _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
+                return _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
         except PushFailure as failure:
@@ -154,6 +179,7 @@ def _finish(claim: Claim, seconds: float, **known: Any) -> None:
         except StageFailure as failure:
             _fail(claim, failure)
             raise
+        return ()
 
 
 @contextmanager
@@ -170,22 +196,28 @@ def _failures_told(claim: Claim) -> Iterator[None]:
         raise StageFailure(said, reason, is_away(failure)).with_traceback(failure.__traceback__) from None
 
 
-def _store(claim: Claim, store: Store) -> None:
-    """Stores what was found and goes on from there, as soon as the database is there to take it. Raises Fenced."""
+def _store(claim: Claim, store: Store) -> tuple[str, ...]:
+    """Stores what was found, as soon as the database is there to take it. Gives what may be done next of the attempt.
+    Raises Fenced.
+    """
     try:
         opened = store()
     except SQLAlchemyError as failure:
         if not is_away(failure):
             raise
-        _hands.owe(lambda: _go_on(claim, store()))
-    else:
-        _go_on(claim, opened)
+        _hands.owe(lambda: publish(_go_on(claim, store())))
+        return ()
+    return _go_on(claim, opened)
 
 
-def _go_on(claim: Claim, opened: tuple[str, ...]) -> None:
-    publish(opened)
+def _go_on(claim: Claim, opened: Sequence[str]) -> tuple[str, ...]:
+    """Publishes what may begin, but for the next stage of the attempt, which it gives."""
+    attempt = f"{claim.incident_id}.{claim.attempt}."
+    mine = tuple(each for each in opened if each.startswith(attempt) and kind_of(each) in ("gather", "diagnose"))
+    publish([each for each in opened if each not in mine])
     if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
         _admit()  # the attempt is over and has made room
+    return mine
 
 
 def _alone(claim: Claim, seconds: float) -> Store:

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from functools import cache
+from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import Executable, Table, Update, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from shared.database import Database, insert_unless_there
+from shared.database import Database, UtcDateTime
 from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
 from shared.moment import now
 from shared.store import pushes
@@ -121,7 +123,7 @@ def begin(database: Database, claim: Claim) -> None:
     """Marks the attempt as under way. Raises Fenced: whoever took the work over may have ended the attempt."""
     with database.writing() as session:
         hold(session, claim)
-        session.execute(_attempt(claim).where(AttemptRow.started_at.is_(None)).values(started_at=now()))
+        session.execute(_BEGUN, {**_key(claim), "moment": now()})
         _show(session, claim, status=Status.GATHERING)
 
 
@@ -134,9 +136,9 @@ def resolve(database: Database, claim: Claim, resolution: Resolution) -> tuple[s
         complete(session, claim)
         add(session, claim, resolution.facts, resolution.coverage)
         sources = resolution.sources
-        session.execute(_attempt(claim).values(scope=resolution.scope, pending_sources=len(sources)))
-        row = session.get_one(IncidentRow, claim.incident_id)
-        links = {link["url"]: link for link in [*row.links, *(link.wire() for link in resolution.links)]}
+        session.execute(_RESOLVED, {**_key(claim), "found": resolution.scope, "sources": len(sources)})
+        before = session.scalar(_LINKS, {"incident": claim.incident_id}) or []
+        links = {link["url"]: link for link in [*before, *(link.wire() for link in resolution.links)]}
         _show(
             session,
             claim,
@@ -154,9 +156,7 @@ def gathered(database: Database, claim: Claim, facts: Sequence[Fact], coverage: 
     """Stores what one source found. The last source in opens the diagnosis: its work's id is given. Raises Fenced."""
     with database.writing() as session:
         # The attempt's row first: whoever stores at the same time waits here, so exactly one sees 0.
-        left = session.execute(
-            _attempt(claim).values(pending_sources=AttemptRow.pending_sources - 1).returning(AttemptRow.pending_sources)
-        ).scalar_one()
+        left = session.execute(_ONE_LESS, _key(claim)).scalar_one()
         complete(session, claim)
         add(session, claim, facts, (coverage,))
         _show(session, claim)
@@ -303,45 +303,71 @@ def _end(
 
 
 def _open_diagnosis(session: Session, claim: Claim, moment: datetime) -> str:
-    session.execute(_attempt(claim).values(gathered_at=moment))
+    session.execute(_ALL_IN, {**_key(claim), "moment": moment})
     return new_work(session, claim.incident_id, claim.attempt, "diagnose", moment=moment)
 
 
 def add(session: Session, claim: Claim, facts: Sequence[Fact], coverage: Sequence[Coverage]) -> None:
     """Numbers and stores facts of the attempt, and its coverage lines."""
     if facts:
-        last = session.execute(
-            _attempt(claim).values(fact_count=AttemptRow.fact_count + len(facts)).returning(AttemptRow.fact_count)
-        ).scalar_one()
+        last = session.execute(_MORE_FACTS, {**_key(claim), "facts": len(facts)}).scalar_one()
         first = last - len(facts) + 1
-        session.add_all(_fact_row(claim, number, fact) for number, fact in enumerate(facts, first))
+        session.execute(_FACT, [_fact_row(claim, number, fact) for number, fact in enumerate(facts, first)])
     for line in coverage:
         # A source that was asked again after a crash has one line all the same: the last one.
-        session.execute(
-            delete(CoverageRow).where(
-                CoverageRow.incident_id == claim.incident_id,
-                CoverageRow.attempt == claim.attempt,
-                CoverageRow.source == line.source,
-            )
-        )
-        values = line.model_dump() | {"incident_id": claim.incident_id, "attempt": claim.attempt}
-        insert_unless_there(session, CoverageRow, values)
+        values = {**dict(line), "incident_id": claim.incident_id, "attempt": claim.attempt}
+        session.execute(_last_line(session.get_bind().dialect.name), values)
 
 
-def _fact_row(claim: Claim, number: int, fact: Fact) -> FactRow:
-    return FactRow(
-        incident_id=claim.incident_id,
-        attempt=claim.attempt,
-        number=number,
-        source=fact.source,
-        kind=fact.kind,
-        service=fact.service,
-        at=fact.at,
-        text=fact.text,
-        url=fact.url,
-        count=fact.count,
-        data=fact.data,
-    )
+def _fact_row(claim: Claim, number: int, fact: Fact) -> dict[str, Any]:
+    return {
+        "incident_id": claim.incident_id,
+        "attempt": claim.attempt,
+        "number": number,
+        "source": fact.source,
+        "kind": fact.kind,
+        "service": fact.service,
+        "at": fact.at,
+        "text": fact.text,
+        "url": fact.url,
+        "count": fact.count,
+        "data": fact.data,
+    }
+
+
+@cache
+def _last_line(dialect: str) -> Executable:
+    """Stores a coverage line in the place of the one before it."""
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = insert(_COVERAGE)
+    changed = {column.name: statement.excluded[column.name] for column in _COVERAGE.c if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=list(_COVERAGE.primary_key), set_=changed)
+
+
+# What every source and stage runs is built once: SQLAlchemy takes longer to build a statement than to run it.
+_INCIDENTS, _ATTEMPTS, _FACTS, _COVERAGE = (
+    cast("Table", row.__table__) for row in (IncidentRow, AttemptRow, FactRow, CoverageRow)
+)
+_OF_CLAIM: Final = update(_ATTEMPTS).where(
+    _ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current")
+)
+_MOMENT: Final = bindparam("moment", type_=UtcDateTime)
+_BEGUN: Final = _OF_CLAIM.where(_ATTEMPTS.c.started_at.is_(None)).values(started_at=_MOMENT)
+_RESOLVED: Final = _OF_CLAIM.values(scope=bindparam("found"), pending_sources=bindparam("sources"))
+_ONE_LESS: Final = _OF_CLAIM.values(pending_sources=_ATTEMPTS.c.pending_sources - 1).returning(
+    _ATTEMPTS.c.pending_sources
+)
+_ALL_IN: Final = _OF_CLAIM.values(gathered_at=_MOMENT)
+_MORE_FACTS: Final = _OF_CLAIM.values(fact_count=_ATTEMPTS.c.fact_count + bindparam("facts")).returning(
+    _ATTEMPTS.c.fact_count
+)
+_FACT: Final = insert(_FACTS)
+_LINKS: Final = select(_INCIDENTS.c.links).where(_INCIDENTS.c.id == bindparam("incident"))
+
+
+def _key(claim: Claim) -> dict[str, Any]:
+    """The attempt of a claim, for the statements above."""
+    return {"incident": claim.incident_id, "current": claim.attempt}
 
 
 def _attempt(claim: Claim) -> Any:
@@ -350,10 +376,21 @@ def _attempt(claim: Claim) -> Any:
 
 def _show(session: Session, claim: Claim, **values: Any) -> None:
     """Changes what the incident shows, unless a newer attempt has taken its place."""
-    _show_row(session, claim.incident_id, IncidentRow.attempt == claim.attempt, **values)
+    session.execute(_shown(tuple(values), of_attempt=True), {**_key(claim), **_new(values)})
 
 
-def _show_row(session: Session, incident_id: str, *conditions: Any, **values: Any) -> bool:
-    change = update(IncidentRow).where(IncidentRow.id == incident_id, *conditions)
-    result = session.execute(change.values(revision=IncidentRow.revision + 1, **values))
-    return cast("CursorResult[Any]", result).rowcount == 1
+def _show_row(session: Session, incident_id: str, **values: Any) -> None:
+    session.execute(_shown(tuple(values), of_attempt=False), {"incident": incident_id, **_new(values)})
+
+
+@cache
+def _shown(names: tuple[str, ...], *, of_attempt: bool) -> Update:
+    change = update(_INCIDENTS).where(_INCIDENTS.c.id == bindparam("incident"))
+    if of_attempt:
+        change = change.where(_INCIDENTS.c.attempt == bindparam("current"))
+    changed = {name: bindparam(f"new_{name}", type_=_INCIDENTS.c[name].type) for name in names}
+    return change.values(revision=_INCIDENTS.c.revision + 1, **changed)
+
+
+def _new(values: dict[str, Any]) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in values.items()}

@@ -12,12 +12,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Update, and_, case, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from shared.database import Database, insert_unless_there
+from shared.database import Database, UtcDateTime, insert_unless_there
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.tables import IncidentRow, WorkRow
+
+_WORK: Final = cast("Table", WorkRow.__table__)
 
 LEASE: Final = timedelta(seconds=30)
 """How long a claim holds without a heartbeat."""
@@ -100,30 +115,15 @@ def claim_all(database: Database, work_ids: Sequence[str], within: timedelta | N
     """The claims on those of some pieces of work that can be had, in one transaction; `within` as for `claim`."""
     moment = now()
     owner = secrets.token_hex(8)
-    lapsed = and_(WorkRow.state == "running", _due(moment))
-    take = (
-        update(WorkRow)
-        .where(WorkRow.id.in_(work_ids), or_(WorkRow.state == "pending", lapsed))
-        .values(
-            state="running",
-            owner=owner,
-            due_at=moment + LEASE,
-            deadline_at=moment + within if within else None,
-            tries=WorkRow.tries + case((lapsed, 0), else_=1),
-            lapses=WorkRow.lapses + case((lapsed, 1), else_=0),
-        )
-        .returning(
-            WorkRow.id,
-            WorkRow.incident_id,
-            WorkRow.attempt,
-            WorkRow.kind,
-            WorkRow.subject,
-            WorkRow.tries,
-            WorkRow.lapses,
-        )
-    )
+    values = {
+        "ids": list(work_ids),
+        **dict(zip(("moment", "far", "farthest"), _bounds(moment), strict=True)),
+        "claimer": owner,
+        "lease": moment + LEASE,
+        "deadline": moment + within if within else None,
+    }
     with database.writing() as session:
-        taken = session.execute(take).all()
+        taken = session.execute(_TAKE, values).all()
     return [
         Claim(work_id, incident_id, attempt, kind, subject, owner, tries, lapses)
         for work_id, incident_id, attempt, kind, subject, tries, lapses in taken
@@ -136,21 +136,14 @@ def complete(
     """Marks the work done, inside the transaction that stores its result; or cancelled, when it became pointless.
     Raises Fenced when the lease was lost.
     """
-    done = (
-        update(WorkRow)
-        .where(WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner)
-        .values(state=state, owner=None, error=error, finished_at=now())
-    )
-    if _count(session, done) == 0:
+    values = {"work_id": claim.work_id, "holder": claim.owner, "moment": now(), "reason": error, "end": state}
+    if _count(session, _DONE, values) == 0:
         raise Fenced(claim.work_id)
 
 
 def hold(session: Session, claim: Claim) -> None:
     """Keeps the claim in force until the end of the transaction. Raises Fenced when the lease was lost."""
-    held = select(WorkRow.id).where(
-        WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner
-    )
-    if session.scalar(held.with_for_update()) is None:
+    if session.scalar(_HELD, {"work_id": claim.work_id, "holder": claim.owner}) is None:
         raise Fenced(claim.work_id)
 
 
@@ -183,12 +176,12 @@ def give_back(session: Session, claim: Claim, delay: timedelta, error: str | Non
 def renew(database: Database, claims: Sequence[Claim]) -> None:
     """The heartbeat: the leases of `claims` hold for another LEASE."""
     with database.writing() as session:
-        for held in claims:
-            session.execute(
-                update(WorkRow)
-                .where(WorkRow.id == held.work_id, WorkRow.owner == held.owner, WorkRow.state == "running")
-                .values(due_at=now() + LEASE)
-            )
+        session.execute(
+            update(_WORK)
+            .where(tuple_(_WORK.c.id, _WORK.c.owner).in_([(held.work_id, held.owner) for held in claims]))
+            .where(_WORK.c.state == "running")
+            .values(due_at=now() + LEASE)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +203,7 @@ def sweep(database: Database) -> Stranded:
     """
     moment = now()
     with database.writing() as session:
-        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(moment))
+        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(*_bounds(moment)))
         publish = []
         for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
             lapsed = row.state == "running"
@@ -228,14 +221,50 @@ def sweep(database: Database) -> Stranded:
     return Stranded(tuple(publish), tuple(filter(None, overdue)))
 
 
-def _due(moment: datetime) -> ColumnElement[bool]:
+def _due(moment: Any, far: Any, farthest: Any) -> ColumnElement[bool]:
     """Whether the time of a row has passed, or lies so far ahead that the clock was set back since it was written."""
-    pause = and_(WorkRow.kind == "deliver", WorkRow.state == "pending")
-    return or_(
-        WorkRow.due_at < moment,
-        and_(not_(pause), WorkRow.due_at > moment + CLOCK_TOLERANCE),
-        WorkRow.due_at > moment + LONGEST_PAUSE + CLOCK_TOLERANCE,
+    pause = and_(_WORK.c.kind == "deliver", _WORK.c.state == "pending")
+    return or_(_WORK.c.due_at < moment, and_(not_(pause), _WORK.c.due_at > far), _WORK.c.due_at > farthest)
+
+
+def _bounds(moment: datetime) -> tuple[datetime, datetime, datetime]:
+    """What `_due` compares with at that moment."""
+    return moment, moment + CLOCK_TOLERANCE, moment + LONGEST_PAUSE + CLOCK_TOLERANCE
+
+
+# Built once: SQLAlchemy takes longer to build a statement than to run it.
+_AT: Final = {name: bindparam(name, type_=UtcDateTime) for name in ("moment", "far", "farthest", "lease", "deadline")}
+_LAPSED: Final = and_(_WORK.c.state == "running", _due(_AT["moment"], _AT["far"], _AT["farthest"]))
+_TAKE: Final = (
+    update(_WORK)
+    .where(_WORK.c.id.in_(bindparam("ids", expanding=True)), or_(_WORK.c.state == "pending", _LAPSED))
+    .values(
+        state="running",
+        owner=bindparam("claimer"),
+        due_at=_AT["lease"],
+        deadline_at=_AT["deadline"],
+        tries=_WORK.c.tries + case((_LAPSED, 0), else_=1),
+        lapses=_WORK.c.lapses + case((_LAPSED, 1), else_=0),
     )
+    .returning(
+        _WORK.c.id,
+        _WORK.c.incident_id,
+        _WORK.c.attempt,
+        _WORK.c.kind,
+        _WORK.c.subject,
+        _WORK.c.tries,
+        _WORK.c.lapses,
+    )
+)
+_MINE: Final = and_(
+    _WORK.c.id == bindparam("work_id"), _WORK.c.state == "running", _WORK.c.owner == bindparam("holder")
+)
+_DONE: Final = (
+    update(_WORK)
+    .where(_MINE)
+    .values(state=bindparam("end"), owner=None, error=bindparam("reason"), finished_at=_AT["moment"])
+)
+_HELD: Final = select(_WORK.c.id).where(_MINE).with_for_update()
 
 
 def _take_over(session: Session, row: WorkRow) -> Claim | None:
@@ -249,5 +278,5 @@ def _still(row: WorkRow) -> Update:
     return update(WorkRow).where(WorkRow.id == row.id, WorkRow.state == row.state, WorkRow.due_at == row.due_at)
 
 
-def _count(session: Session, statement: Update) -> int:
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+def _count(session: Session, statement: Update, values: dict[str, Any] | None = None) -> int:
+    return cast("CursorResult[Any]", session.execute(statement, values)).rowcount

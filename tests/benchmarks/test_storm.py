@@ -10,6 +10,7 @@ from benchmarks.storm import AT_ONCE, MODEL_SECONDS, SOURCE_SECONDS, Outcome
 
 _GOOD = Outcome(
     incidents=1_000,
+    sources="loki",
     diagnosed=1_000,
     by_brief=0,
     seconds=13.0,

@@ -31,7 +31,7 @@ def test_the_failure_of_a_stage_tells_where_and_quotes_no_secret(
     (work_id,) = intake.open_manual(database, ManualRequest("invoice-api", "t")).work
     admission.admit(database, 1)
     with pytest.raises(tasks.StageFailure) as raised:
-        tasks._do(work_id, 5)
+        tasks._go_through((work_id,))
     shown = "".join(traceback.format_exception(raised.value))
     assert "in broken_stage" in shown and "ValueError" in shown and "[secret:url-credentials:" in shown
     assert SECRET not in shown
