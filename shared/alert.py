@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,14 +28,18 @@ class Severity(StrEnum):
     @classmethod
     def of(cls, word: object) -> Severity:
         """The severity that a sender's word means."""
-        return _WORDS.get(str(word).strip().lower(), cls.UNKNOWN) if word is not None else cls.UNKNOWN
+        shown = str(word or "").lower()[:64]
+        # `SEV-1` is one word, `P1 - Critical` are several.
+        told = (_WORDS.get(each) for each in (re.sub(r"[^a-z0-9]", "", shown), *re.findall(r"[a-z0-9]+", shown)))
+        return next(filter(None, told), cls.UNKNOWN)
 
 
 _WORDS = {
-    **dict.fromkeys(("critical", "crit", "fatal", "emergency", "page", "p1", "sev0", "sev1"), Severity.CRITICAL),
-    **dict.fromkeys(("high", "error", "major", "p2", "sev2"), Severity.HIGH),
+    **dict.fromkeys(("critical", "crit", "fatal", "emergency", "disaster"), Severity.CRITICAL),
+    **dict.fromkeys(("page", "p0", "p1", "sev0", "sev1"), Severity.CRITICAL),
+    **dict.fromkeys(("high", "error", "err", "major", "p2", "sev2"), Severity.HIGH),
     **dict.fromkeys(("warning", "warn", "medium", "minor", "moderate", "p3", "sev3"), Severity.WARNING),
-    **dict.fromkeys(("info", "informational", "low", "notice", "p4", "p5", "sev4"), Severity.INFO),
+    **dict.fromkeys(("info", "informational", "low", "notice", "debug", "p4", "p5", "sev4", "sev5"), Severity.INFO),
 }
 
 

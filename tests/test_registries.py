@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +63,45 @@ def test_the_receiver_loads_no_vendor_sdk() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WHYDOWN_")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=kept)
     assert done.stdout.strip() == "[]"
+
+
+SMOKE = """
+from pydantic import SecretStr
+
+from shared.alert import Delivery
+from shared.settings import Section, setting
+from webhook.senders import Sender
+
+
+class Config(Section):
+    chimney: str | None = setting("WHYDOWN_CHIMNEY", default=None, description="Where the smoke is.")
+
+
+class Smoke(Sender):
+    configure = "WHYDOWN_CHIMNEY"
+    aliases = ("smoke-signals",)
+    config = Config
+
+    def parse(self, body, headers):
+        return Delivery("smoke", (), ignored=f"{len(body)} puffs")
+"""
+
+
+def test_a_sender_of_another_package_needs_an_entry_point_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "smoke.py").write_text(SMOKE)
+    (tmp_path / "smoke-1.0.dist-info").mkdir()
+    (tmp_path / "smoke-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: smoke\nVersion: 1.0\n")
+    (tmp_path / "smoke-1.0.dist-info" / "entry_points.txt").write_text("[whydown.senders]\nsmoke = smoke:Smoke\n")
+    code = (
+        "import webhook.application, shared.database as d, shared.settings as s, shared.tables as t;"
+        "s.check_names();"
+        "database = d.Database(s.Storage.read().resolved_database_url());"
+        "t.Base.metadata.create_all(database.engine);"
+        "app = webhook.application.create_app(database);"
+        "ask = app.test_client().post;"
+        "print(ask('/webhook/Smoke_Signals', json={}).status_code, app.extensions['whydown'].senders['smoke'])"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WHYDOWN_")}
+    env = kept | {"PYTHONPATH": str(tmp_path), "WHYDOWN_CHIMNEY": "here", "WHYDOWN_DATA": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.startswith("202 <smoke.Smoke")

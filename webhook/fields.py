@@ -12,9 +12,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.incident import Link
-from shared.moment import parse_time
 from webhook.body import MAX_STRING, one_line, text
 from webhook.grouping import MAX_TITLE
+from webhook.moments import moment_of
 from webhook.senders import SENDERS, MalformedBody
 
 MAX_LABELS: Final = 256
@@ -81,7 +81,7 @@ class Fields:
     def time(self, name: str) -> datetime | None:
         """The field as a moment in UTC; a text that is none is noted, for a wrong clock must not lose an alert."""
         shown = self.text(name, 64)
-        moment = parse_time(self.values.get(name))
+        moment = moment_of(self.values.get(name))
         if moment is None and shown and not shown.startswith(_GO_ZERO_TIME):
             self.notes.append(f"{name} {shown!r} was left out: it is no RFC 3339 time")
         return moment

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from shared.alert import Delivery, Severity
+from webhook.body import MAX_STRING, text
 from webhook.fields import FINISHED_WORDS, Fields, other_route
 from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
@@ -28,6 +29,9 @@ class Map:
 
     title: Paths
     service: Paths = ()
+    """Where the service itself stands."""
+    subject: Paths = ()
+    """What stands for the service where neither it nor a label names one: a host, a check."""
     fingerprint: Paths = ()
     status: Paths = ()
     severity: Paths = ()
@@ -70,18 +74,20 @@ class Mapped(Sender):
         """One alert of the body; None when it is none. Raises MalformedBody."""
         told = self.map
         if not (title := self._at(item, told.title)):
+            if _HOLE.search(text(item, MAX_STRING)):
+                return None
             place = told.title[0] if told.title else "the title"
             raise MalformedBody(f"{place} is missing: {self.hint}.{other_route(item)}", place)
         status = self._at(item, told.status).lower()
         if status in told.ignored:
             return None
         labels = {name: value for path in told.labels for name, value in tags_of(_at(item, path)).items()}
-        severity = self._at(item, told.severity)
+        severity = self._at(item, told.severity) or labels.get("severity") or labels.get("priority", "")
         named = service_of(labels, {}, self.grouping.service_labels, unnamed="")
         return Reported(
             title=title,
             identity=self._at(item, told.fingerprint),
-            service=self._at(item, told.service) or named,
+            service=self._at(item, told.service) or named or self._at(item, told.subject),
             firing=status not in told.over,
             severity=told.severities.get(severity.lower()) or Severity.of(severity),
             started=self._at(item, told.started),
@@ -104,7 +110,9 @@ class Mapped(Sender):
 
     def _why_nothing(self, listed: list[Any]) -> str:
         words = sorted({self._at(item, self.map.status) for item in listed})[:3]
-        return f"the status {', '.join(words)} opens no incident" if words else "the body holds no alerts"
+        if any(words):
+            return f"the status {', '.join(filter(None, words))} opens no incident"
+        return "its variables were not filled in: a test of the template" if listed else "the body holds no alerts"
 
     @staticmethod
     def _at(item: Any, paths: Paths) -> str:
@@ -112,11 +120,15 @@ class Mapped(Sender):
 
 
 def _says_something(value: Any) -> bool:
-    """Not so objects and lists, nor variables of a template that nobody filled in: `$SERVICE`, `{{ service }}`."""
+    """Not so objects and lists, nor variables of a template that nobody filled in: `$SERVICE`, `{{ service }}`,
+    `{EVENT.NAME}`.
+    """
     return not isinstance(value, dict | list | bool) and not (isinstance(value, str) and _UNFILLED.fullmatch(value))
 
 
-_UNFILLED: Final = re.compile(r"\$[A-Z][A-Z0-9_]*|\{\{.*\}\}|\*insert .*\*", re.DOTALL)
+_VARIABLE: Final = r"\$[A-Z][A-Z0-9_]*|\{\{.*?\}\}|\{\$?[A-Z][A-Z0-9_.]+\}|\*UNKNOWN\*|\*insert .*?\*"
+_UNFILLED: Final = re.compile(rf"(?:{_VARIABLE})+", re.DOTALL)
+_HOLE: Final = re.compile(_VARIABLE, re.DOTALL)
 
 
 def _at(value: Any, path: str) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from shared.alert import UNNAMED, Alert, Severity
-from shared.moment import parse_time
 from webhook.body import MAX_STRING, one_line, text
 from webhook.fields import Fields
 from webhook.grouping import MAX_SERVICE, MAX_TITLE, bounded_fingerprint, fingerprint_of
+from webhook.moments import moment_of
 from webhook.plain_alert import MAX_ERRORS
 
 
@@ -61,27 +61,12 @@ def _texts(pairs: Mapping[str, Any]) -> dict[str, str]:
     return {name: shown for name, value in pairs.items() if (shown := text(value, MAX_STRING).strip())}
 
 
-_DIGITS: Final = {range(1, 11): 1, range(11, 14): 1_000, range(14, 17): 1_000_000, range(17, 20): 1_000_000_000}
-
-
-def moment_of(value: object) -> datetime | None:
-    """The moment that a vendor means: RFC 3339, also with an offset without its colon, or the time since 1970 in
-    seconds, milliseconds, microseconds or nanoseconds. None when it is none that a database could hold.
-    """
-    if isinstance(value, bool) or value in (None, ""):
-        return None
-    shown = str(value).strip()
-    whole = shown.partition(".")[0]
-    if whole.isascii() and whole.isdigit():
-        unit = next((unit for digits, unit in _DIGITS.items() if len(whole) in digits), None)
-        return parse_time(datetime.fromtimestamp(int(whole) / unit, UTC).isoformat()) if unit else None
-    return parse_time(shown)
-
-
 def tags_of(value: object) -> dict[str, str]:
-    """Tags as names and values: an object, `["name:value", ..]`, `[["name", "value"], ..]`, `[{"key", "value"}, ..]` or
-    `"name:value,name:value"`. What is no pair is left out.
+    """Tags as names and values: an object, `["name:value", ..]`, `[["name", "value"], ..]`, `[{"key", "value"}, ..]`,
+    `"name:value,name:value"`, or a text that holds one of these as JSON. What is no pair is left out.
     """
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        value = json_in(value)
     if isinstance(value, dict):
         return {str(name): text(item, MAX_STRING) for name, item in value.items()}
     items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
@@ -95,9 +80,17 @@ def _pair(item: object) -> tuple[str, str] | None:
     if isinstance(item, list) and len(item) == 2:
         return text(item[0], 256), text(item[1], MAX_STRING)
     if isinstance(item, dict):
-        named = item.get("key") or item.get("name")
+        named = item.get("key") or item.get("name") or item.get("tag")
         return (text(named, 256), text(item.get("value"), MAX_STRING)) if named else None
     return None
+
+
+def json_in(shown: str) -> Any:
+    """The JSON that a text holds; None when it holds none."""
+    try:
+        return json.loads(shown)
+    except (ValueError, RecursionError):
+        return None
 
 
 def first(values: Iterable[object]) -> str:

@@ -44,7 +44,7 @@ class AzureMonitor(Sender):
         conditions = [each for each in conditions if isinstance(each, dict)] if isinstance(conditions, list) else []
         dimensions = {name: value for each in conditions for name, value in tags_of(each.get("dimensions")).items()}
         properties = {**tags_of(within(context, "properties")), **tags_of(within(body, "data", "customProperties"))}
-        labels = {**dimensions, **properties}
+        labels = {**dimensions, **tags_of(within(context, "labels")), **properties}
         named = service_of(labels, {}, self.grouping.service_labels, unnamed="")
         resource = first(
             [within(told, "configurationItems", 0), first([within(told, "alertTargetIDs", 0)]).rpartition("/")[2]]
@@ -63,7 +63,11 @@ class AzureMonitor(Sender):
                 "signalType": told.get("signalType"),
                 "monitoringService": told.get("monitoringService"),
             },
-            annotations={"description": told.get("description"), "condition": "; ".join(map(_condition, conditions))},
+            annotations={
+                **tags_of(within(context, "annotations")),
+                "description": told.get("description"),
+                "condition": "; ".join(map(_condition, conditions)),
+            },
             pages={"Azure": first([told.get("investigationLink"), within(conditions, 0, "linkToSearchResultsUI")])},
             errors=first([within(context, "error"), within(context, "statusMessage")]),
         )

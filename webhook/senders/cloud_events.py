@@ -46,7 +46,7 @@ class CloudEvents(Sender):
             if incident := _INCIDENT.match(kind):
                 found.append(_incident(data, incident["what"]))
             elif isinstance(data, dict) and "serviceName" in data:
-                found.append(plain_alert(Fields(data)))
+                found.append(plain_alert(Fields({"startedAt": event.get("time"), **data})))
         if not found:
             shown = ", ".join(sorted(set(filter(None, kinds)))[:3]) or "no events"
             return Delivery("cloudevents", (), ignored=f"no incident is told: {shown}")

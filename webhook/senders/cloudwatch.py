@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from shared.settings import Section, Words, setting
 from webhook.body import parse
 from webhook.fields import Fields, other_route
 from webhook.grouping import Grouping, groups_of, service_of
-from webhook.reported_alert import Reported, first, tags_of, within
+from webhook.reported_alert import Reported, first, json_in, tags_of, within
 from webhook.senders import MalformedBody, NotAuthentic, Sender
 from webhook.sns_messages import SnsMessages
 
@@ -85,35 +84,40 @@ class CloudWatch(Sender):
         state = first([alarm.get("NewStateValue"), within(alarm, "detail", "state", "value")])
         if state == "INSUFFICIENT_DATA":
             return Delivery("cloudwatch", (), ignored=f"{name} has too little data to tell")
-        dimensions = tags_of(within(alarm, "Trigger", "Dimensions"))
+        alert = self._reported(name, alarm, fields.values.get("Timestamp"), over=state == "OK").alert()
+        return Delivery("cloudwatch", groups_of([(alert.fingerprint, alert)]))
+
+    def _reported(self, name: str, alarm: Mapping[str, Any], sent: object, over: bool) -> Reported:
+        dimensions = _dimensions(alarm)
         named = service_of(dimensions, {}, self.grouping.service_labels, unnamed="")
-        changed = first(
-            [
-                alarm.get("StateChangeTime"),
-                within(alarm, "detail", "state", "timestamp"),
-                fields.values.get("Timestamp"),
-            ]
-        )
-        reported = Reported(
+        changed = first([alarm.get("StateChangeTime"), within(alarm, "detail", "state", "timestamp"), sent])
+        return Reported(
             title=name,
             identity=first(
-                [alarm.get("AlarmArn"), f"{first([alarm.get('AWSAccountId')])} {first([alarm.get('Region')])} {name}"]
+                [
+                    alarm.get("AlarmArn"),
+                    within(alarm, "resources", 0),
+                    f"{first([alarm.get('AWSAccountId')])} {first([alarm.get('Region')])} {name}",
+                ]
             ),
             service=named or first(dimensions.get(each) for each in _NAMING) or first(dimensions.values()),
-            firing=state != "OK",
+            firing=not over,
             severity=Severity.of(dimensions.get("severity")),
-            started=_with_colon(changed) if state != "OK" else None,
-            ended=_with_colon(changed),
+            started=None if over else changed,
+            ended=changed,
             labels={
                 **dimensions,
                 "alarm": name,
-                "region": alarm.get("Region"),
+                "region": first([alarm.get("Region"), alarm.get("region")]),
                 "metric": within(alarm, "Trigger", "MetricName"),
             },
-            annotations={"description": alarm.get("AlarmDescription"), "reason": alarm.get("NewStateReason")},
+            annotations={
+                "description": first(
+                    [alarm.get("AlarmDescription"), within(alarm, "detail", "configuration", "description")]
+                ),
+                "reason": first([alarm.get("NewStateReason"), within(alarm, "detail", "state", "reason")]),
+            },
         )
-        alert = reported.alert()
-        return Delivery("cloudwatch", groups_of([(alert.fingerprint, alert)]))
 
 
 CONFIRMED: Final = "the subscription is confirmed"
@@ -127,13 +131,21 @@ def _message(fields: Fields) -> Mapping[str, Any]:
     """The alarm: a JSON text in `Message`, or the body itself where raw message delivery is on."""
     message = fields.values.get("Message", fields.values)
     if isinstance(message, str):
-        try:
-            message = json.loads(message)
-        except (ValueError, RecursionError):
-            return {}
+        message = json_in(message)
     return message if isinstance(message, dict) else {}
 
 
-def _with_colon(shown: str) -> str:
-    """`2019-02-15T23:53:45.093+0000` as RFC 3339 has it."""
-    return f"{shown[:-2]}:{shown[-2:]}" if len(shown) > 5 and shown[-5] in "+-" and shown[-4:].isdigit() else shown
+def _dimensions(alarm: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the alarm's metric, or of all the metrics that it calculates with."""
+    by_sns = within(alarm, "Trigger", "Metrics")
+    by_event_bridge = within(alarm, "detail", "configuration", "metrics")
+    told = [
+        within(alarm, "Trigger", "Dimensions"),
+        *(within(each, "MetricStat", "Metric", "Dimensions") for each in _list(by_sns)),
+        *(within(each, "metricStat", "metric", "dimensions") for each in _list(by_event_bridge)),
+    ]
+    return {name: value for each in told for name, value in tags_of(each).items()}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -17,11 +17,9 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, WebhookVerificati
 from shared.alert import Delivery
 from shared.errors import ConfigurationError
 from shared.settings import setting
-from webhook.body import MAX_STRING, text
 from webhook.fields import FINISHED_WORDS
 from webhook.grouping import Grouping
 from webhook.mapped import Map, Mapped
-from webhook.senders import MalformedBody
 from webhook.signatures import Shared, Signing
 
 _WRAPPERS: Final = ("", "event.", "alert.", "incident.", "data.")
@@ -34,7 +32,8 @@ def _guess(names: str) -> tuple[str, ...]:
 
 GUESSED: Final = Map(
     title=_guess("title alertTitle alertname check_name name subject summary message msg event description info"),
-    service=_guess("service serviceName service_name app application component check_name resourceName host hostname"),
+    service=_guess("service serviceName service_name app application component"),
+    subject=_guess("check_name monitor_name resourceName resource host hostname entity"),
     fingerprint=_guess(
         "fingerprint dedupKey dedup_key alertId alert_id incidentId incident_id check_id monitorID monitor_id key id"
     ),
@@ -108,12 +107,7 @@ class Generic(Signing, Mapped):
 
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group for each alert. Raises MalformedBody."""
-        try:
-            return replace(super().parse(body, headers), id=headers.get("webhook-id"))
-        except MalformedBody:
-            if "{{" not in text(body, MAX_STRING):
-                raise
-            return Delivery(self.sender, (), ignored="its {{variables}} were not filled in: a test of a template")
+        return replace(super().parse(body, headers), id=headers.get("webhook-id"))
 
 
 def _webhook(secret: str) -> Webhook:

@@ -19,12 +19,13 @@ class GoogleCloud(Mapped):
     sender = "gcp"
     hint = "send the webhook body of a Google Cloud Monitoring notification channel"
     map = Map(
-        alerts=None,
         title=("incident.condition.displayName", "incident.condition_name", "incident.summary", "incident.policy_name"),
         service=(
             "incident.policy_user_labels.service",
             "incident.metadata.user_labels.service",
             "incident.metadata.user_labels.app",
+        ),
+        subject=(
             "incident.resource.labels.service_name",
             "incident.resource.labels.container_name",
             "incident.resource.labels.function_name",

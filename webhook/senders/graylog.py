@@ -25,6 +25,8 @@ class Graylog(Mapped):
             "event.group_by_fields.service",
             "backlog.0.fields.service",
             "check_result.matching_messages.0.fields.service",
+        ),
+        subject=(
             "backlog.0.source",
             "check_result.matching_messages.0.source",
             "event.source",

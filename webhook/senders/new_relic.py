@@ -18,16 +18,15 @@ class NewRelic(Mapped):
     sender = "newrelic"
     hint = "send the default payload of New Relic's webhook"
     map = Map(
-        title=("title", "annotations.title.0", "condition_name", "issueTitle"),
+        title=("title", "title.0", "annotations.title.0", "condition_name", "issueTitle"),
         service=(
             "impactedEntities.0",
             "entitiesData.names.0",
             "targets.0.labels.service",
             "targets.0.name",
             "service",
-            "alertConditionNames.0",
-            "condition_name",
         ),
+        subject=("alertConditionNames.0", "condition_name"),
         fingerprint=("id", "issueId", "incident_id"),
         status=("state", "current_state", "event"),
         severity=("priority", "severity"),
@@ -36,6 +35,6 @@ class NewRelic(Mapped):
         description=("annotations.description.0", "details"),
         url=("issueUrl", "issuePageUrl", "incident_url"),
         labels=("accumulations.tag", "targets.0.labels"),
-        over=frozenset({"closed", "close", "resolved", "issue_closed"}),
+        over=frozenset({"closed", "close", "resolved", "deactivated", "issue_closed"}),
         ignored=frozenset({"acknowledged", "acknowledge", "test"}),
     )

@@ -66,7 +66,8 @@ class PagerDuty(Signing):
             service=first([within(data, "service", "summary"), within(data, "service", "name")]),
             firing=not over,
             severity=_severity(data),
-            started=first([data.get("created_at"), event.get("occurred_at") if what == "triggered" else None]),
+            # What is opened again fires again; all else is the firing that was.
+            started=first([data.get("created_at") if what != "reopened" else None, event.get("occurred_at")]),
             ended=event.get("occurred_at"),
             labels={
                 "urgency": data.get("urgency"),

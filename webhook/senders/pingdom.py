@@ -17,7 +17,7 @@ class Pingdom(Mapped):
     hint = "send Pingdom's own webhook body"
     map = Map(
         title=("check_name", "description"),
-        service=("check_name",),
+        subject=("check_name",),
         fingerprint=("check_id",),
         status=("current_state",),
         severity=("importance_level",),

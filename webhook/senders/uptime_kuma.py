@@ -32,7 +32,10 @@ class UptimeKuma(Sender):
         beat, monitor = fields.values.get("heartbeat"), fields.values.get("monitor")
         if not isinstance(beat, dict) or not isinstance(monitor, dict):
             if {"heartbeat", "monitor", "msg"} <= fields.values.keys():
-                return Delivery("uptimekuma", (), ignored="no monitor is told: the test of the notification")
+                said = fields.line("msg", 200)
+                return Delivery(
+                    "uptimekuma", (), ignored=f"no monitor is told, as in the test of a notification: {said}"
+                )
             detail = "heartbeat and monitor are missing: send Uptime Kuma's preset application/json body."
             raise MalformedBody(f"{detail}{other_route(body)}", "heartbeat")
         status = first([beat.get("status")])

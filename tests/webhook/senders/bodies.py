@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from shared.alert import Delivery
 from shared.redaction.redactor import Redactor
 from webhook.body import parse
+from webhook.grouping import Grouping
+from webhook.senders import SENDERS, canonical
 
 PAYLOADS: Final = Path(__file__).parents[2] / "payloads"
 REDACTOR: Final = Redactor()
@@ -15,6 +18,22 @@ REDACTOR: Final = Redactor()
 def payload(file: str) -> Any:
     """The JSON of a body that was really sent, as senders get to see it."""
     return parse((PAYLOADS / file).read_bytes(), "application/json", None, REDACTOR.value)
+
+
+def parsed(sender: str, body: Any, **headers: str) -> Delivery:
+    """What a sender makes of a body with the default settings; `ce_type` is the header `ce-type`."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return SENDERS.load(canonical(sender))(Grouping()).parse(body, given)
+
+
+def changed(file: str, *path: str | int, to: Any) -> Any:
+    """A body that says something else at one place."""
+    body = payload(file)
+    inner = body
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = to
+    return body
 
 
 KUMA: Final[dict[str, Any]] = {
