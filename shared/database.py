@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import DateTime, Dialect, Engine, Executable, Table, create_engine, event
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -47,6 +47,7 @@ class Database:
         """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL."""
         self.url = url
         self.engine = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _server(url, pool_size)
+        self._single: Engine | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -64,6 +65,32 @@ class Database:
             yield session
 
     @contextmanager
+    def committing(self) -> Iterator[Connection]:
+        """As `writing`, but the bare connection: for statements on rows that nobody makes objects of."""
+        with self._for_writing().begin() as connection:
+            yield connection
+
+    def commit_statement(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Sends one statement of PostgreSQL that is a transaction of its own, in one round trip, and gives its rows.
+        Where the connection turns out to have ended it is sent once more: it must bear that.
+        """
+        if self._single is None:
+            self._single = _server(
+                self.url,
+                1,
+                _PLANNED_ONCE,
+                pool_pre_ping=False,
+                pool_reset_on_return=None,
+                isolation_level="AUTOCOMMIT",
+            )
+        try:
+            return _executed(self._single, statement, parameters)
+        except DBAPIError as failure:
+            if not failure.connection_invalidated:
+                raise
+            return _executed(self._single, statement, parameters)
+
+    @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that only reads."""
         with Session(self.engine, expire_on_commit=False) as session:
@@ -72,9 +99,38 @@ class Database:
     def close(self) -> None:
         """Gives every connection back."""
         self.engine.dispose()
+        if self._single is not None:
+            self._single.dispose()
 
     def _for_writing(self) -> Engine:
         return self.engine.execution_options(**{_WRITES: True}) if self.is_sqlite else self.engine
+
+
+def _executed(engine: Engine, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a statement, by the driver alone: SQLAlchemy's own part would take as long as the driver's. Raises
+    what SQLAlchemy would.
+    """
+    dialect, driver = engine.dialect, engine.dialect.loaded_dbapi
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+    except driver.Error as failure:
+        ended = dialect.is_disconnect(failure, connection.dbapi_connection, None)
+        if ended:
+            connection.invalidate(failure)
+        raise DBAPIError.instance(
+            statement,
+            None,
+            failure,
+            driver.Error,
+            hide_parameters=True,
+            connection_invalidated=ended,
+            dialect=dialect,
+        ) from failure
+    finally:
+        connection.close()
 
 
 def is_away(failure: BaseException) -> bool:
@@ -101,16 +157,22 @@ def _insert_unless_there(table: type[DeclarativeBase], dialect: str) -> Executab
 _WRITES = "whydown_writes"
 
 
-def _server(url: str, pool_size: int) -> Engine:
+_PLANNED_ONCE: Final = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+"""A statement that is always the same and goes by indexes: planning it anew takes as long as doing it, and a plan that
+was made while a table was small must be good when it has grown.
+"""
+
+
+def _server(url: str, pool_size: int, settings: str = "", **options: Any) -> Engine:
     # A database that stops answering must become an error within seconds, never a request that hangs.
-    connect_args = {"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=10000"}
+    connect_args = {"connect_timeout": 5, "options": f"-c statement_timeout=30000 -c lock_timeout=10000{settings}"}
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         connect_args=connect_args,
         hide_parameters=True,
+        **{"pool_pre_ping": True} | options,
     )
 
 

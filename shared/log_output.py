@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -57,9 +57,21 @@ class _Redacting:
         self._redactor = redactor
 
     def __call__(self, _logger: Any, _method: str, event: Any) -> dict[str, Any]:
-        plain = json.loads(json.dumps(dict(event), default=repr))
-        redacted: dict[str, Any] = self._redactor.value(plain)
+        redacted: dict[str, Any] = self._redactor.value(_plain(event))
         return redacted
+
+
+def _plain(value: Any) -> Any:
+    """A value of an event as JSON has it; what JSON does not know is told by its repr."""
+    if isinstance(value, str) or value is None:
+        return value and str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return repr(value)
 
 
 class _RecordFactory:

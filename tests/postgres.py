@@ -34,6 +34,10 @@ class PostgresServer:
         url: str = self._server.get_uri(database=database)
         return url.replace("postgresql://", "postgresql+psycopg://")
 
+    def create(self, database: str) -> None:
+        """An empty database of that name."""
+        self._server.psql(f"CREATE DATABASE {database}")
+
     @property
     def process_id(self) -> int:
         """Of the process that started all its others."""

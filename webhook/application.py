@@ -15,6 +15,7 @@ from shared.database import Database
 from shared.redaction.installed import redactor
 from shared.settings import Address, Investigation
 from shared.store.installation import redaction_key
+from shared.store.intake import Reception
 from webhook import (
     deployment_routes,
     docs_routes,
@@ -95,7 +96,7 @@ def create_app(
         queue=queue or Queue(task_queue.Publisher().publish, task_queue.ping),
         guard=Guard(access, (address or Address.read()).public_url, senders),
         senders=senders,
-        quiet=timedelta(minutes=quiet),
+        reception=Reception(database, timedelta(minutes=quiet)),
         redactor=cache(lambda: redactor(redaction_key(database))),
         waiting=threading.BoundedSemaphore(waiting),
     )
@@ -119,8 +120,7 @@ def _guard_route() -> None:
 
 
 def _protect(answer: Response) -> Response:
-    for name, value in _HEADERS.items():
-        answer.headers.setdefault(name, value)
+    answer.headers.extend(_HEADERS)
     return answer
 
 

@@ -56,14 +56,15 @@ def parse(raw: bytes, content_type: str | None, content_encoding: str | None, re
         raise _not_json(f"byte {invalid.start} is not UTF-8; send the body as UTF-8") from None
     if not source.strip():
         raise _not_json("the body is empty; send a JSON object")
-    _check_outline(raw)
+    plain = _check_outline(raw)
     try:
         value = json.loads(source, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant)
     except json.JSONDecodeError as invalid:
         raise _not_json(
             f"the body is no JSON: {invalid.msg} at line {invalid.lineno}, column {invalid.colno}"
         ) from None
-    return _storable(redacted(value))
+    value = redacted(value)
+    return value if plain else _storable(value)
 
 
 def text(value: object, limit: int) -> str:
@@ -75,6 +76,8 @@ def text(value: object, limit: int) -> str:
     if value is None:
         return ""
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if shown.isprintable():  # as nearly all are: nothing to replace
+        return _cut(shown, limit)
     return _cut(_CONTROL.sub("\ufffd", shown.replace("\r\n", "\n").replace("\r", "\n")), limit)
 
 
@@ -110,22 +113,26 @@ def _check_type(content_type: str | None) -> None:
             raise _wrong_type("the charset in Content-Type must be utf-8: send the body as UTF-8")
 
 
-def _check_outline(raw: bytes) -> None:
-    """Counts and measures before anything is built: a few bytes of JSON can stand for many bytes of memory."""
+def _check_outline(raw: bytes) -> bool:
+    """Counts and measures before anything is built: a few bytes of JSON can stand for many bytes of memory. True when
+    every string of it can be stored as it is: none is long, and none has a character that is written by its number.
+    """
     unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     # A value has at most a key and a text, so at most four quotes.
     if unescaped.count(b'"') > 4 * MAX_VALUES:
         raise _too_many_values()
-    outline = b"".join(unescaped.split(b'"')[::2])
+    parts = unescaped.split(b'"')
+    outline = b"".join(parts[::2])
     if 1 + sum(map(outline.count, b",[{")) > MAX_VALUES:
         raise _too_many_values()
     depth = 0
     for bracket in _BRACKET.finditer(outline):
         depth += 1 if bracket[0] in b"[{" else -1
         if depth < 0:
-            return  # no JSON: the parser says where
+            return False  # no JSON: the parser says where
         if depth > MAX_DEPTH:
             raise _not_json(f"arrays and objects are nested more than {MAX_DEPTH} deep; send a flatter body")
+    return rb"\u" not in raw and max(map(len, parts)) < MAX_KEY
 
 
 def _storable(value: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -123,14 +123,20 @@ def http_url(value: object) -> str | None:
     """`value` if it is an absolute http(s) URL that is safe to show as a link: printable, with a host, without
     credentials, at most MAX_URL characters.
     """
-    if not isinstance(value, str) or len(value) > MAX_URL or not _URL.fullmatch(value) or not value.isprintable():
+    if not isinstance(value, str) or len(value) > MAX_URL or not value.lower().startswith(("http://", "https://")):
         return None
+    return value if _is_safe_url(value) else None
+
+
+@lru_cache(1_024)  # alert after alert has the same ones
+def _is_safe_url(value: str) -> bool:
+    if not _URL.fullmatch(value) or not value.isprintable():
+        return False
     try:
         parts = urlsplit(value)
-        reachable = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
     except ValueError:
-        return None
-    return value if reachable else None
+        return False
 
 
 def other_route(body: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from shared.alert import SERVICE_LABELS, UNNAMED, Alert, AlertGroup
@@ -104,5 +105,6 @@ def _folded(pairs: Mapping[str, str]) -> dict[str, str]:
     return folded
 
 
+@lru_cache(2_048)
 def _fold(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())

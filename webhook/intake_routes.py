@@ -86,7 +86,7 @@ def webhook(sender: str) -> Response:
         raise Problem(422, malformed.detail, field=malformed.field) from None
     if not delivery.groups:
         return accepted(intake.Intake(), delivery.ignored or "the body holds no alerts")
-    taken = intake.accept(here.database, delivery, here.quiet)
+    taken = here.reception.accept(delivery)
     here.queue.publish(taken.work)
     _note(delivery, taken)
     return accepted(taken, delivery.ignored or (None if taken.incidents else "resolved, and never seen firing"))

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, cast
 
 from flask import current_app, request
@@ -15,6 +14,7 @@ from shared.database import Database
 from shared.moment import Deadline
 from shared.redaction.redactor import Redactor
 from shared.store import reading
+from shared.store.intake import Reception
 from webhook.access import Guard
 from webhook.senders import Sender
 
@@ -41,7 +41,7 @@ class Receiver:
     queue: Queue
     guard: Guard
     senders: Mapping[str, Sender]
-    quiet: timedelta
+    reception: Reception
     redactor: Callable[[], Redactor]
     """Takes secrets out of what comes in. Needs the database once, for the key of the placeholders."""
     waiting: threading.BoundedSemaphore

@@ -21,6 +21,10 @@ _PLACEHOLDER: Final = re.compile(rb"(\[secret:[a-z0-9-]{1,40}:[0-9a-f]{6}\])")
 _SHOWN: Final = re.compile(r"\[secret:[a-z0-9-]{1,40}:[0-9a-f]{6}\]")
 _PASSES: Final = 5
 
+_REMEMBERED: Final = 20_000
+"""Short texts, each with its field, that are known to hold no secret: labels are the same in alert after alert."""
+_SHORT: Final = 256
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -40,6 +44,7 @@ class Redactor:
         self._rules = rules or built_in()
         self._over_lines = self._rules.over_lines()
         self._key = key or secrets.token_bytes(32)
+        self._clean: set[tuple[str, str]] = set()
 
     def text(self, text: str) -> str:
         """`text` without its secrets. Never raises: WITHHELD when the rules fail on it."""
@@ -67,8 +72,8 @@ class Redactor:
         `password` is one, however plain it looks.
         """
         if isinstance(value, str):
-            return self._named(name, value) if name else self.text(value)
-        if isinstance(value, Mapping):
+            return value if (name, value) in self._clean else self._searched(name, value)
+        if isinstance(value, dict | Mapping):
             return {
                 self.value(key): self.value(item, key if isinstance(key, str) else "") for key, item in value.items()
             }
@@ -81,6 +86,15 @@ class Redactor:
     def model(self, model: Model) -> Model:
         """A value type without the secrets in its strings."""
         return type(model).model_validate(self.value(model.model_dump()))
+
+    def _searched(self, name: str, value: str) -> str:
+        """The text without its secrets, remembered when it has none."""
+        redacted = self._named(name, value) if name else self.text(value)
+        if redacted is value and len(name) + len(value) <= _SHORT:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean.add((name, value))
+        return redacted
 
     def _named(self, name: str, value: str) -> str:
         redacted = self.text(value)

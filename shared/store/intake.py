@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,10 +14,13 @@ from sqlalchemy.orm import Session
 
 from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database, insert_unless_there
-from shared.incident import BroughtContext, Link, Status
-from shared.moment import CLOCK_TOLERANCE, now
-from shared.store import pushes
-from shared.store.work import new_work
+from shared.group_commit import GroupCommit
+from shared.incident import BroughtContext, Status
+from shared.moment import now
+from shared.store import arrivals, opening, pushes
+from shared.store.arrivals import Accepted, Arrival
+from shared.store.opening import arrival
+from shared.store.work import new_work, work_id
 from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
 
 FORGOTTEN: Final = timedelta(hours=24)
@@ -55,15 +57,6 @@ class IdempotencyConflict(Exception):
     """The key was used before with another body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """One incident that an accepted request is about."""
-
-    id: str
-    status: Status
-    new: bool
-
-
 MOST_AGAIN: Final = 1_000
 """Failed incidents that one request investigates again."""
 
@@ -77,22 +70,37 @@ class Intake:
     """Ids of work to publish now; what is not published is found by the reconciler."""
 
 
+class Reception:
+    """Takes deliveries in. Safe to share between threads: those that come at the same moment are committed together."""
+
+    def __init__(self, database: Database, quiet: timedelta) -> None:
+        """A firing joins its group's open incident, also a resolved one that was last seen less than `quiet` ago."""
+        self._database = database
+        self.quiet = quiet
+        self._together: GroupCommit[Sequence[Arrival], list[Accepted | None]] = GroupCommit(
+            lambda deliveries: arrivals.commit(database, deliveries)
+        )
+
+    def accept(self, delivery: Delivery) -> Intake:
+        """Commits a delivery. Raises sqlalchemy.exc.SQLAlchemyError when not all of it could be committed; delivered
+        again, what was is found.
+        """
+        moment = now()
+        groups = sorted(delivery.groups, key=lambda group: (group.key, group.service))
+        firing = [group for group in groups if group.alerts and all(each.firing for each in group.alerts)]
+        arrived = [arrival(delivery, group, moment) for group in firing]
+        known = self._together.submit(arrived) if arrived else []
+        taken = {id(group): _as_intake(one) for group, one in zip(firing, known, strict=True) if one is not None}
+        left = [group for group in groups if id(group) not in taken]
+        if left:
+            more = _taken(self._database, replace(delivery, groups=tuple(left)), self.quiet)
+            taken |= {id(group): one for group, one in zip(left, more, strict=True)}
+        return _together(taken[id(group)] for group in groups)
+
+
 def accept(database: Database, delivery: Delivery, quiet: timedelta) -> Intake:
-    """Commits a delivery. A firing joins the open incident of its group, also a resolved one that was last seen less
-    than `quiet` ago. Raises sqlalchemy.exc.SQLAlchemyError when nothing could be committed.
-    """
-    for last_try in (False, False, True):
-        try:
-            taken = _taken(database, delivery, quiet)
-            break
-        except IntegrityError:
-            # The same alert came in another group at the same moment: the next look finds its row.
-            if last_try:
-                raise
-    return Intake(
-        incidents=tuple(accepted for intake in taken for accepted in intake.incidents),
-        work=tuple(work for intake in taken for work in intake.work),
-    )
+    """Commits one delivery, as Reception does."""
+    return Reception(database, quiet).accept(delivery)
 
 
 def open_manual(database: Database, request: ManualRequest, key: IdempotencyKey | None = None) -> Intake:
@@ -109,7 +117,7 @@ def open_manual(database: Database, request: ManualRequest, key: IdempotencyKey 
             entity_ref=request.entity_ref,
             title=request.title,
             severity=request.severity,
-            started_at=_believable(request.started_at, moment),
+            started_at=opening.believable(request.started_at, moment),
             callback_url=request.callback_url,
             brought=request.brought.wire() if request.brought else None,
         )
@@ -144,16 +152,33 @@ def failed_again(database: Database, since: datetime, service: str | None = None
     with database.reading() as session:
         found = session.scalars(failed.order_by(IncidentRow.received_at).limit(MOST_AGAIN)).all()
     taken = [again for incident_id in found if (again := investigate_again(database, incident_id)) is not None]
+    return _together(taken)
+
+
+def _together(taken: Iterable[Intake]) -> Intake:
+    parts = tuple(taken)
     return Intake(
-        tuple(one for each in taken for one in each.incidents), tuple(work for each in taken for work in each.work)
+        tuple(one for each in parts for one in each.incidents), tuple(work for each in parts for work in each.work)
     )
 
 
+def _as_intake(accepted: Accepted) -> Intake:
+    return Intake((accepted,), (work_id(accepted.id, 1, "investigate"),) if accepted.new else ())
+
+
 def _taken(database: Database, delivery: Delivery, quiet: timedelta) -> list[Intake]:
-    with database.writing() as session:
-        # In one order, so that two deliveries of the same groups cannot wait for each other.
-        groups = sorted(delivery.groups, key=lambda group: (group.key, group.service))
-        return [_Group(session, delivery, group, now(), quiet).take() for group in groups]
+    """What each group of a delivery is, in the order of the groups: one order, so that two deliveries of the same
+    groups cannot wait for each other.
+    """
+    for last_try in (False, False, True):
+        try:
+            with database.writing() as session:
+                return [_Group(session, delivery, group, now(), quiet).take() for group in delivery.groups]
+        except IntegrityError:
+            # The same alert came in another group at the same moment: the next look finds its row.
+            if last_try:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 class _Group:
@@ -167,8 +192,8 @@ class _Group:
         self.group = group
         self.moment = moment
         self.quiet = quiet
-        self.open_key = _digest(delivery.sender, group.key, group.service)
-        self.alerts = {self._identity(alert, n): alert for n, alert in enumerate(group.alerts)}
+        self.open_key = opening.open_key(delivery, group)
+        self.alerts = opening.identified(delivery, group, moment)
 
     def take(self) -> Intake:
         """Commits nothing yet: the caller's transaction does."""
@@ -193,17 +218,7 @@ class _Group:
         row = _new_incident(
             self.session,
             self.moment,
-            open_key=self.open_key,
-            sender=self.delivery.sender,
-            service=self.group.service,
-            title=self.group.title,
-            severity=min((alert.severity for alert in alerts), key=lambda severity: severity.rank),
-            started_at=min(_believable(alert.starts_at, self.moment) for alert in alerts),
-            labels=_common([alert.labels for alert in alerts]),
-            annotations=_common([alert.annotations for alert in alerts]),
-            links=[link.wire() for link in _distinct(alerts)],
-            truncated_alerts=self.group.truncated,
-            callback_url=self.delivery.callback_url,
+            **opening.told(self.delivery, self.group, alerts, self.moment),
             previous_id=previous.id if previous else None,
         )
         if row is None:  # another delivery opened it between our look and our insert
@@ -244,13 +259,6 @@ class _Group:
         )
         return Intake(tuple(Accepted(row.id, Status(row.status), new=False) for row in rows))
 
-    def _identity(self, alert: Alert, position: int) -> str:
-        if alert.starts_at is not None:
-            return _digest(self.delivery.sender, alert.fingerprint, alert.starts_at.isoformat())
-        # No start: each delivery is a firing of its own.
-        delivery = self.delivery.id or f"{self.moment.isoformat()} {secrets.token_hex(8)}"
-        return _digest(self.delivery.sender, alert.fingerprint, delivery, str(position))
-
     def _known_alerts(self) -> dict[str, AlertRow]:
         rows = self.session.scalars(select(AlertRow).where(AlertRow.identity.in_(list(self.alerts))))
         return {row.identity: row for row in rows}
@@ -282,7 +290,7 @@ class _Group:
 
     def _add_alerts(self, row: IncidentRow, alerts: dict[str, Alert]) -> None:
         for identity, alert in alerts.items():
-            self.session.add(_alert_row(row, identity, alert, self.moment))
+            self.session.add(AlertRow(**opening.alert_row(row.id, identity, alert, self.moment)))
         self.session.flush()
 
     def _mark_resolved(self, row: IncidentRow, resolved: list[Alert]) -> None:
@@ -341,40 +349,10 @@ def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
 
 def _new_incident(session: Session, moment: datetime, **values: Any) -> Any:
     """The new row, or None when its open_key is taken."""
-    defaults: dict[str, Any] = {
-        "id": base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower(),
-        "status": Status.QUEUED,
-        "revision": 1,
-        "attempt": 1,
-        "fire_count": 1,
-        "truncated_alerts": 0,
-        "received_at": moment,
-        "last_seen_at": moment,
-        "labels": {},
-        "annotations": {},
-        "links": [],
-        "closest": [],
-    }
-    row = defaults | values
+    row = opening.incident_row(moment, **values)
     if not insert_unless_there(session, IncidentRow, row):
         return None
     return session.get_one(IncidentRow, row["id"])
-
-
-def _alert_row(row: IncidentRow, identity: str, alert: Alert, moment: datetime) -> AlertRow:
-    kept = asdict(alert)
-    return AlertRow(
-        identity=identity,
-        incident_id=row.id,
-        received_at=moment,
-        last_received_at=moment,
-        **{name: kept[name] for name in _KEPT},
-    )
-
-
-_KEPT: Final = (
-    "fingerprint", "firing", "title", "severity", "starts_at", "ends_at", "labels", "annotations", "errors",
-)  # fmt: skip
 
 
 def _manual_alert(row: IncidentRow, request: ManualRequest, moment: datetime) -> AlertRow:
@@ -387,11 +365,11 @@ def _manual_alert(row: IncidentRow, request: ManualRequest, moment: datetime) ->
         starts_at=request.started_at,
         errors=request.errors,
     )
-    return _alert_row(row, _digest(row.id), alert, moment)
+    return AlertRow(**opening.alert_row(row.id, opening.digest(row.id), alert, moment))
 
 
 def _used(session: Session, key: IdempotencyKey) -> Intake | None:
-    row = session.get(IdempotencyRow, _digest(key.route, key.key))
+    row = session.get(IdempotencyRow, opening.digest(key.route, key.key))
     if row is None:
         return None
     if row.body_digest != hashlib.sha256(key.body).hexdigest():
@@ -402,27 +380,8 @@ def _used(session: Session, key: IdempotencyKey) -> Intake | None:
 
 def _key_values(key: IdempotencyKey, incident_id: str, moment: datetime) -> dict[str, Any]:
     return {
-        "key": _digest(key.route, key.key),
+        "key": opening.digest(key.route, key.key),
         "body_digest": hashlib.sha256(key.body).hexdigest(),
         "incident_id": incident_id,
         "created_at": moment,
     }
-
-
-def _believable(start: datetime | None, moment: datetime) -> datetime:
-    return moment if start is None or start > moment + CLOCK_TOLERANCE else start
-
-
-def _common(dicts: list[dict[str, str]]) -> dict[str, str]:
-    first, *others = dicts
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
-def _distinct(alerts: list[Alert]) -> list[Link]:
-    links = {link.url: link for alert in alerts for link in alert.links}
-    return list(links.values())[:20]
-
-
-def _digest(*parts: str) -> str:
-    """Of the parts and their bounds: ("a", "bc") differs from ("ab", "c")."""
-    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -87,9 +87,22 @@ def new_work(
     """Adds a piece of work unless it is there, and gives its id. What `waits` cannot be claimed before it is admitted
     (`shared.store.admission`).
     """
-    work_id = ".".join(filter(None, (incident_id, str(attempt), kind, subject)))
-    values = {
-        "id": work_id,
+    row = work_row(incident_id, attempt, kind, subject, moment=moment, waits=waits)
+    insert_unless_there(session, WorkRow, row)
+    return str(row["id"])
+
+
+def work_id(incident_id: str, attempt: int, kind: str, subject: str = "") -> str:
+    """The id of a piece of work: the same, made twice."""
+    return ".".join(filter(None, (incident_id, str(attempt), kind, subject)))
+
+
+def work_row(
+    incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime, waits: bool = False
+) -> dict[str, Any]:
+    """The row of a new piece of work."""
+    return {
+        "id": work_id(incident_id, attempt, kind, subject),
         "incident_id": incident_id,
         "attempt": attempt,
         "kind": kind,
@@ -99,8 +112,6 @@ def new_work(
         "tries": 0,
         "created_at": moment,
     }
-    insert_unless_there(session, WorkRow, values)
-    return work_id
 
 
 def claim(database: Database, work_id: str, within: timedelta | None = None) -> Claim | None:

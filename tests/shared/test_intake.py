@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from shared.alert import UNNAMED, Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.incident import Status
-from shared.store import admission, intake, reading, work
+from shared.store import admission, arrivals, intake, opening, reading, work
+from shared.store.arrivals import Accepted
 from shared.store.intake import IdempotencyConflict, IdempotencyKey, ManualRequest
-from shared.tables import AlertRow, IncidentRow
+from shared.tables import AlertRow, Base, IncidentRow
 
 QUIET = timedelta(hours=1)
 START = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
@@ -192,3 +193,52 @@ def _age(database: Database, incident_id: str, by: timedelta) -> None:
     with database.writing() as session:
         row = session.get_one(IncidentRow, incident_id)
         row.last_seen_at -= by
+
+
+def test_deliveries_of_the_same_moment_are_committed_together_and_each_by_itself(database: Database) -> None:
+    reception = intake.Reception(database, QUIET)
+    deliveries = [delivery(alert(f"a{n}"), alert(f"b{n}"), key=f"group-{n % 40}") for n in range(120)]
+    with ThreadPoolExecutor(16) as pool:
+        taken = list(pool.map(reception.accept, deliveries))
+    assert len({one.id for each in taken for one in each.incidents}) == 40
+    assert sum(one.new for each in taken for one in each.incidents) == 40
+    assert len([work for each in taken for work in each.work]) == 40
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(AlertRow)) == 240
+        assert session.scalar(select(func.sum(IncidentRow.fire_count))) == 120, "each was a firing of its own"
+
+
+def test_one_that_the_database_refuses_does_not_hurt_those_that_came_with_it(database: Database) -> None:
+    good = opening.arrival(delivery(alert("good")), delivery(alert("good")).groups[0], START)
+    bad = opening.arrival(delivery(alert("bad"), key="other"), delivery(alert("bad")).groups[0], START)
+    bad.incident["open_key"] = "another"
+    bad.alerts[0]["title"] = None
+    assert arrivals.commit(database, [[good], [bad]]) == [[None], [None]], "each is looked at by itself then"
+    assert arrivals.commit(database, [[good]]) == [[Accepted(good.incident["id"], Status.QUEUED, new=True)]]
+
+
+def test_delivered_again_it_is_counted_and_the_rest_stays(database: Database) -> None:
+    first = intake.accept(database, delivery(alert("a"), alert("b")), QUIET)
+    again = Delivery("alertmanager", delivery(alert("a"), alert("b")).groups, callback_url="https://example.com/told")
+    assert intake.accept(database, again, QUIET).incidents == (replace(first.incidents[0], new=False),)
+    with database.reading() as session:
+        row = session.get_one(IncidentRow, first.incidents[0].id)
+        assert (row.revision, row.fire_count, row.callback_url) == (2, 1, "https://example.com/told")
+        assert row.last_seen_at > row.received_at
+        assert session.scalars(select(AlertRow.deliveries)).all() == [2, 2]
+
+
+def test_a_connection_that_has_ended_is_made_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    Base.metadata.create_all(database.engine)
+    reception = intake.Reception(database, QUIET)
+    reception.accept(delivery(alert("a")))
+    with database.writing() as session:
+        session.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    assert reception.accept(delivery(alert("b"), key="other")).incidents[0].new
+    database.close()

@@ -372,7 +372,7 @@ def test_a_commit_is_answered_even_if_the_database_goes_away_while_waiting(sqlit
 
 def test_quiet_time_is_a_setting(sqlite: Database) -> None:
     receiver = receiver_on(sqlite).extensions["whydown"]
-    assert receiver.quiet == timedelta(minutes=60)
+    assert receiver.reception.quiet == timedelta(minutes=60)
 
 
 def test_the_form_offers_the_catalogs_names(database: Database) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 from shared.alert import Delivery
@@ -90,6 +90,7 @@ SENDERS: Registry[Sender] = Registry[Any](
 )
 
 
+@lru_cache(256)
 def canonical(name: str) -> str:
     """The name of a sender as the registry has it, however it is written: `uptime_kuma`, `UptimeKuma`, `gcp`."""
     return _spellings().get(_folded(name), name)
