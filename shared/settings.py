@@ -42,6 +42,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.catalogs.backstage_catalog:Config",
     "worker.repositories.git_checkouts:Config",
     "worker.repositories.github_access:Config",
+    "worker.repositories.gitlab_api:Config",
     "worker.sources.log_files:Config",
     "worker.sources.loki_logs:Config",
     "worker.sources.appinsights_logs:Config",

@@ -16,13 +16,20 @@ _AT_ONCE: Final = 6
 _MAX_DETAIL: Final = 2000
 
 
-def each_target(targets: Sequence[Target], look: Callable[[Target], Gathered]) -> Gathered:
+def _repository(target: Target) -> str:
+    return target.repository or target.service
+
+
+def each_target(
+    targets: Sequence[Target], look: Callable[[Target], Gathered], same: Callable[[Target], str] = _repository
+) -> Gathered:
     """What `look` finds for each repository, in the order of the targets, with the failures told in the detail.
 
-    Targets that share a repository are looked at once, as the first of them. `look` keeps to the deadline itself.
+    Targets that share a repository, or what else `same` gives of them, are looked at once, as the first of them.
+    `look` keeps to the deadline itself.
     Raises its first failure when nothing was found and something could not be asked: silence would be no evidence then.
     """
-    distinct = list({target.repository or target.service: target for target in reversed(targets)}.values())[::-1]
+    distinct = list({same(target): target for target in reversed(targets)}.values())[::-1]
     asked = distinct[:MAX_TARGETS]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = [pool.submit(look, target) for target in asked]

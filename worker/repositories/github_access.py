@@ -1,4 +1,4 @@
-"""Where GitHub is and who asks: the settings, and what its 404 means."""
+"""Where GitHub is and who asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator
 
 from shared.settings import Section, setting
-from worker.inquiry import SourceFailure
 
 _PUBLIC: Final = "https://api.github.com"
 
@@ -52,7 +51,3 @@ class Config(Section):
         """What the pages of repositories start with."""
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc.removeprefix('api.') if self.base_url == _PUBLIC else parts.netloc}"
-
-
-class NotVisible(SourceFailure):
-    """GitHub answered 404, which it also does for what the token may not see."""

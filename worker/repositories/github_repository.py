@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from shared.moment import utc
 from worker.inquiry import SourceFailure
 from worker.repositories.changes import MAX_FILES, ChangedFile, Commit
 from worker.repositories.github_requests import BoundedRequester, reset_time
+from worker.repositories.hosted import Deployment
 
 _RAW: Final = {"Accept": "application/vnd.github.raw+json"}
 _STATUSES: Final = 10
@@ -31,19 +32,6 @@ _NOT_GITHUB: Final = (
     *(AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
 )
 """What PyGithub and the code below raise for an answer that is not in GitHub's form."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A deployment as GitHub lists it (https://docs.github.com/en/rest/deployments/deployments)."""
-
-    number: int
-    at: datetime
-    sha: str
-    ref: str
-    """The branch, tag or sha that was asked to be deployed."""
-    environment: str
-    creator: str | None
 
 
 def remaining_quota(requester: BoundedRequester, with_login: bool) -> str:

@@ -13,7 +13,8 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, rfc3339
 from worker.inquiry import SourceFailure
 from worker.outbound import Answer, Outbound, checked
-from worker.repositories.github_access import Config, NotVisible
+from worker.repositories.github_access import Config
+from worker.repositories.hosted import NotVisible
 
 _JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 

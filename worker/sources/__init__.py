@@ -44,9 +44,11 @@ SOURCES: Registry[Source] = Registry[Any](
         # `<category>.<name>`: the category is what a gap is named after when none of its sources answered.
         "changes.git": "worker.sources.git_changes:GitChanges",
         "changes.github": "worker.sources.github_changes:GithubChanges",
+        "changes.gitlab": "worker.sources.gitlab_changes:GitlabChanges",
         "changes.deployments": "worker.sources.reported_deployments:ReportedDeployments",
         "heuristics.git": "worker.sources.git_heuristics:GitHeuristics",
         "heuristics.github": "worker.sources.github_heuristics:GithubHeuristics",
+        "heuristics.gitlab": "worker.sources.gitlab_heuristics:GitlabHeuristics",
         "logs.alert": "worker.sources.alert_errors:AlertErrors",
         "logs.appinsights": "worker.sources.appinsights_logs:AppInsightsLogs",
         "logs.cloudwatch": "worker.sources.cloudwatch_logs:CloudWatchLogs",

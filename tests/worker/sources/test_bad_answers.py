@@ -14,9 +14,9 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline
 from shared.redaction.redactor import Redactor
 from tests.loopback import Asked, Reply, StandIn
-from tests.worker.inquiries import inquiry
+from tests.worker.inquiries import INVOICE, WINDOW
 from worker.gathering import ask
-from worker.inquiry import SourceFailure
+from worker.inquiry import Component, Inquiry, Scope, SourceFailure
 from worker.sources import SOURCES, Source
 
 TOKEN: Final = "canary-5f1d0c52aa"
@@ -32,7 +32,9 @@ LOCAL: Final = {
 
 SETTINGS: Final[dict[str, dict[str, str]]] = {
     "changes.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
+    "changes.gitlab": {"WHYDOWN_GITLAB_URL": "{url}", "WHYDOWN_GITLAB_TOKEN": TOKEN},
     "heuristics.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
+    "heuristics.gitlab": {"WHYDOWN_GITLAB_URL": "{url}", "WHYDOWN_GITLAB_TOKEN": TOKEN},
     "logs.appinsights": {
         "WHYDOWN_APPINSIGHTS_URL": "{url}",
         "WHYDOWN_APPINSIGHTS_WORKSPACE": "0a1b2c3d-0000-4000-8000-00000000beef",
@@ -52,6 +54,17 @@ SETTINGS: Final[dict[str, dict[str, str]]] = {
     "metrics.prometheus": {"PROMETHEUS_URL": "{url}", "WHYDOWN_PROMETHEUS_TOKEN": TOKEN},
 }
 """The settings under which a source asks the server at {url}. A new source has an entry here, or in LOCAL."""
+
+COMPONENT: Final = Component(
+    ref="component:default/invoice-api",
+    name="invoice-api",
+    kind="component",
+    annotations={"github.com/project-slug": "acme/invoice-api", "gitlab.com/project-slug": "acme/invoice-api"},
+)
+INQUIRY: Final = Inquiry(
+    scope=Scope(targets=(INVOICE.model_copy(update={"ref": COMPONENT.ref}),), window=WINDOW, component=COMPONENT),
+    title="invoice-api answers 500",
+)
 
 HUGE: Final = b'{"data": "' + b"x" * 50_000_000
 
@@ -109,7 +122,7 @@ def test_a_failure_is_a_gap_and_no_fact(name: str, failure: Failure, monkeypatch
     server = StandIn(lambda asked: failure.answer(server))
     with server:
         built = source_at(name, server.url, monkeypatch)
-        facts, line = ask(name, built, inquiry(), failure.seconds, Redactor())
+        facts, line = ask(name, built, INQUIRY, failure.seconds, Redactor())
     assert server.asked, "the source asked somebody else"
     assert facts == ()
     assert line.status in failure.becomes

@@ -13,9 +13,9 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
 from tests.worker.github_stand_in import TOKEN, Answer, commit_item, config, deployment_item, file_item, github
-from tests.worker.inquiries import ALERT, INVOICE, LEDGER, inquiry
+from tests.worker.inquiries import ALERT, INVOICE, LEDGER, WINDOW, inquiry
 from worker.each_target import MAX_TARGETS
-from worker.inquiry import Gathered, SourceFailure, Target
+from worker.inquiry import Component, Gathered, Inquiry, Scope, SourceFailure, Target
 from worker.repositories.github_access import Config
 from worker.sources.github_changes import GithubChanges
 
@@ -61,6 +61,20 @@ def test_a_commit_in_the_window_with_its_diff() -> None:
     assert (fact.source, fact.kind, fact.service, fact.at) == ("changes.github", "commit", "invoice-api", RECENT)
     assert fact.url == f"{server.url}/acme/invoice-api/commit/{sha(1)}"
     assert found.detail is None
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [("https://gitlab.com/acme/invoice-api", False), ("https://github.com/acme/invoice-api/tree/main", True)],
+)
+def test_a_repository_on_another_host_is_not_looked_for_by_its_name_here(location: str, asked: bool) -> None:
+    annotations = {"backstage.io/source-location": f"url:{location}"}
+    component = Component(ref="component:default/x", name="x", kind="component", annotations=annotations)
+    target = Target(service="x", role="alerted", ref=component.ref, repository=component.repository)
+    scope = Scope(targets=(target,), window=WINDOW, component=component)
+    with github(repository([commit_item(sha(1), RECENT)])) as server:
+        found = GithubChanges(config(server)).gather(Inquiry(scope=scope, title="x"), Deadline.after(20))
+    assert bool(server.asked) == bool(found.facts) == asked
 
 
 def test_github_is_asked_for_the_window_only() -> None:

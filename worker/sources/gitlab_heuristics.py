@@ -1,0 +1,24 @@
+"""GOTCHA.md on GitLab."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from worker.repositories.gitlab_api import Config, GitlabApi
+from worker.repositories.hosted_heuristics import HostedHeuristics
+
+
+class GitlabHeuristics(HostedHeuristics):
+    """Reads the rules of GOTCHA.md on GitLab."""
+
+    configure: ClassVar[str] = GitlabApi.configure
+
+    def __init__(self, config: Config) -> None:
+        """Nothing is asked yet."""
+        super().__init__("heuristics.gitlab", GitlabApi(config))
+
+    @classmethod
+    def from_settings(cls) -> Self | None:
+        """Configured by WHYDOWN_GITLAB_TOKEN or WHYDOWN_GITLAB_URL."""
+        config = Config.read()
+        return cls(config) if config.configured else None
