@@ -43,6 +43,7 @@ SECTIONS: tuple[str, ...] = (
     "worker.repositories.git_checkouts:Config",
     "worker.repositories.github_access:Config",
     "worker.repositories.gitlab_api:Config",
+    "worker.sources.argocd_changes:Config",
     "worker.sources.log_files:Config",
     "worker.sources.loki_logs:Config",
     "worker.sources.appinsights_logs:Config",

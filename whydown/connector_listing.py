@@ -21,11 +21,13 @@ class Kind:
 
     registry: Registry[Any]
     page: str | None = None
-    """Where a connector is written about, from the repository's root: `{name}` is its name."""
+    """Where a connector is written about, from the repository's root: `{name}` is its name, `{vendor}` the last
+    part of it.
+    """
 
     def page_of(self, name: str) -> str | None:
         """The page of a connector, with the heading if it is one of several there."""
-        return self.page and self.page.format(name=name)
+        return self.page and self.page.format(name=name, vendor=name.rpartition(".")[2])
 
     def as_markdown(self) -> str:
         """A row for each connector, in the registry's order."""
@@ -40,7 +42,7 @@ class Kind:
 KINDS: Final = {
     "senders": Kind(SENDERS, "docs/senders/{name}.md"),
     "catalogs": Kind(CATALOGS, "docs/catalogs.md#{name}"),
-    "sources": Kind(SOURCES),
+    "sources": Kind(SOURCES, "docs/sources/{vendor}.md"),
     "models": Kind(PROVIDERS, "docs/models.md#{name}"),
     "notifiers": Kind(NOTIFIERS, "docs/notifications.md#{name}"),
 }

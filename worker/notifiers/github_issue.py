@@ -14,8 +14,8 @@ from worker.inquiry import Component, SourceFailure
 from worker.investigation.markdown import code, line
 from worker.notifiers import Event, Occasion, Push, PushFailure
 from worker.repositories import github_access
-from worker.repositories.github_access import NotVisible
 from worker.repositories.github_api import GithubApi
+from worker.repositories.hosted import NotVisible
 from worker.repositories.names import segments
 
 if TYPE_CHECKING:

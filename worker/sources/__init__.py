@@ -44,6 +44,7 @@ SOURCES: Registry[Source] = Registry[Any](
         # `<category>.<name>`: the category is what a gap is named after when none of its sources answered.
         "changes.git": "worker.sources.git_changes:GitChanges",
         "changes.github": "worker.sources.github_changes:GithubChanges",
+        "changes.argocd": "worker.sources.argocd_changes:ArgoCdChanges",
         "changes.gitlab": "worker.sources.gitlab_changes:GitlabChanges",
         "changes.deployments": "worker.sources.reported_deployments:ReportedDeployments",
         "heuristics.git": "worker.sources.git_heuristics:GitHeuristics",

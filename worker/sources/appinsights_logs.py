@@ -97,7 +97,7 @@ class Config(Section):
 
 
 class AppInsightsLogs:
-    """Asks for the exceptions and traces of the alerted service and of those around it, by their cloud role names."""
+    """Exceptions and traces in Azure Application Insights, by cloud role name."""
 
     configure: ClassVar[str] = "WHYDOWN_APPINSIGHTS_WORKSPACE (or _RESOURCE)"
 

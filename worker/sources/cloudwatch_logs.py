@@ -81,7 +81,7 @@ class Config(Section):
 
 
 class CloudWatchLogs:
-    """Asks for the error lines of the alerted service and of those around it, each in its log group."""
+    """Error lines in Amazon CloudWatch Logs, each service in its log group."""
 
     configure: ClassVar[str] = "WHYDOWN_CLOUDWATCH_GROUPS (/aws/ecs/{service})"
 

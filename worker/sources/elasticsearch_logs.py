@@ -106,7 +106,7 @@ class Config(Section):
 
 
 class ElasticsearchLogs:
-    """Searches for the error lines of the alerted service and of those around it, before and during the incident."""
+    """Error lines in Elasticsearch or OpenSearch, before and during the incident."""
 
     configure: ClassVar[str] = "ELASTICSEARCH_URL"
 

@@ -10,7 +10,7 @@ from worker.repositories.hosted_changes import HostedChanges
 
 
 class GithubChanges(HostedChanges):
-    """Asks GitHub what changed around the alert."""
+    """Commits with their diffs and deployments on GitHub."""
 
     configure: ClassVar[str] = GithubApi.configure
 

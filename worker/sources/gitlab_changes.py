@@ -9,7 +9,7 @@ from worker.repositories.hosted_changes import HostedChanges
 
 
 class GitlabChanges(HostedChanges):
-    """Asks GitLab what changed around the alert."""
+    """Commits with their diffs and deployments on GitLab."""
 
     configure: ClassVar[str] = GitlabApi.configure
 

@@ -88,7 +88,7 @@ class Config(Section):
 
 
 class KubernetesLogs:
-    """Asks the cluster about the pods of the alerted service and of those around it."""
+    """Kubernetes: killed containers with their last lines, pods that cannot start, warnings."""
 
     configure: ClassVar[str] = "WHYDOWN_KUBERNETES_URL"
 

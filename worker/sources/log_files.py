@@ -50,7 +50,7 @@ BUDGETS: Final[Mapping[str, Budget]] = {
 
 
 class LogFiles:
-    """Reads the files of the alerted service and of those around it."""
+    """Log files of the alerted service and of those around it, in one folder."""
 
     configure: ClassVar[str] = "WHYDOWN_LOG_FILES (a folder of <service>.log or .jsonl files)"
 

@@ -77,7 +77,7 @@ Outcome = list[LogLine] | SourceFailure | DeadlineExceeded
 
 
 class LokiLogs:
-    """Asks for the error lines of the alerted service and its direct dependencies, before and during the incident."""
+    """Error lines in Grafana Loki, before and during the incident."""
 
     configure: ClassVar[str] = "LOKI_URL"
 

@@ -85,7 +85,7 @@ Outcome = list[Series] | SourceFailure | DeadlineExceeded
 
 
 class PrometheusMetrics:
-    """Asks each query once, for the alerted service and those around it together."""
+    """Metrics in Prometheus or what speaks its API: what changed, what ended, and what did not."""
 
     configure: ClassVar[str] = "PROMETHEUS_URL"
 

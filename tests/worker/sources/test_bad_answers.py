@@ -31,6 +31,7 @@ LOCAL: Final = {
 """Sources that ask no server, and so cannot be failed by one."""
 
 SETTINGS: Final[dict[str, dict[str, str]]] = {
+    "changes.argocd": {"WHYDOWN_ARGOCD_URL": "{url}", "WHYDOWN_ARGOCD_TOKEN": TOKEN},
     "changes.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
     "changes.gitlab": {"WHYDOWN_GITLAB_URL": "{url}", "WHYDOWN_GITLAB_TOKEN": TOKEN},
     "heuristics.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
