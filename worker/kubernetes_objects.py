@@ -7,7 +7,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,7 +23,7 @@ OBJECT: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _LONGEST: Final = 2_000
 _FINE: Final = ("ContainerCreating", "PodInitializing", "Completed")
 """Reasons that are no trouble."""
-_GRAVE: Final = ("Failed", "BackOff", "OOM", "Evict", "SystemOOM", "NodeNotReady", "InspectFailed", "ErrImage")
+_GRAVE: Final = ("Failed", "OOM", "Evict", "SystemOOM", "NodeNotReady", "InspectFailed", "ErrImage")
 """How the reasons of events begin after which something does not run:
 https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/events/event.go."""
 
@@ -44,27 +44,31 @@ class Container:
 def states(service: str, pod: Mapping[str, Any], window: Window) -> Iterator[LogLine]:
     """What a pod's status says that is no good: evicted, not scheduled, waiting for what does not come, ended."""
     name, status = text_at(pod, "metadata", "name"), dict_at(pod, "status")
-    for condition in _dicts(status.get("conditions")):
+    for condition in dicts(status.get("conditions")):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             at = parse_time(condition.get("lastTransitionTime"))
             yield _trouble(service, condition, f"pod {name} is not scheduled", at)
     if status.get("phase") == "Failed":
-        ended = [parse_time(each.get("lastTransitionTime")) for each in _dicts(status.get("conditions"))]
+        ended = [parse_time(each.get("lastTransitionTime")) for each in dicts(status.get("conditions"))]
         yield _trouble(service, status, f"pod {name} failed", max(filter(None, ended), default=None))
     for container in _containers(status):
         what = f"container {container.get('name')} of pod {name}"
-        waiting = dict_at(container, "state", "waiting")
-        if waiting.get("reason") and waiting["reason"] not in _FINE:
-            yield _trouble(service, waiting, f"{what} waits, after {container.get('restartCount')} restarts", None)
+        killed = False
         for ended_as in (dict_at(container, "lastState", "terminated"), dict_at(container, "state", "terminated")):
             at = parse_time(ended_as.get("finishedAt"))
             if at and ended_as.get("exitCode") != 0 and window.baseline_since <= at <= window.until:
+                killed = True
                 yield _trouble(service, ended_as, f"{what} ended with exit code {ended_as.get('exitCode')}", at)
+        waiting = dict_at(container, "state", "waiting")
+        if waiting.get("reason") and waiting["reason"] not in _FINE:
+            waits = f"{what} waits, after {container.get('restartCount')} restarts"
+            # That it is not started again at once follows from what ended it, and would hide that.
+            yield _trouble(service, waiting, waits, None, "warn" if killed else "error")
 
 
-def _trouble(service: str, told: Mapping[str, Any], what: str, at: datetime | None) -> LogLine:
+def _trouble(service: str, told: Mapping[str, Any], what: str, at: datetime | None, level: str = "error") -> LogLine:
     message = f": {told['message']}" if isinstance(told.get("message"), str) else ""
-    return LogLine(service, clean(f"{told.get('reason') or 'Failed'}: {what}{message}")[:_LONGEST], at, "error")
+    return LogLine(service, clean(f"{told.get('reason') or 'Failed'}: {what}{message}")[:_LONGEST], at, level)
 
 
 def crashed(service: str, pod: Mapping[str, Any]) -> Iterator[Container]:
@@ -107,19 +111,22 @@ def _longest(name: str, services: Mapping[str, str]) -> str | None:
 
 
 def _containers(status: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    return (*_dicts(status.get("initContainerStatuses")), *_dicts(status.get("containerStatuses")))
-
-
-def _dicts(values: Any) -> Sequence[Mapping[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    return (*dicts(status.get("initContainerStatuses")), *dicts(status.get("containerStatuses")))
 
 
 def dict_at(value: Any, *path: str) -> Mapping[str, Any]:
+    """The object at a path, empty when there is none."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def text_at(value: Any, *path: str) -> str:
+    """The text at a path, empty when there is none."""
     found = dict_at(value, *path[:-1]).get(path[-1])
     return printable(found) if isinstance(found, str) else ""
+
+
+def dicts(values: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; none when it is no list."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

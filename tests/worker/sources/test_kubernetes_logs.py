@@ -87,6 +87,16 @@ def test_a_container_that_was_killed_tells_when_and_why() -> None:
     assert line.text == f"OOMKilled: container api of pod {POD} ended with exit code 137"
 
 
+def test_what_ended_a_container_is_not_hidden_by_what_follows_from_it() -> None:
+    crash_loop = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
+    killed = pod(containerStatuses=[container(lastState=ended("OOMKilled", 137), state=crash_loop)])
+    backing_off = warning("BackOff", "Back-off restarting failed container", count=30, lastTimestamp=rfc3339(ALERT))
+    with StandIn(Cluster(killed, events=(backing_off,))) as server:
+        brief = make(inquiry().scope, facts_of(server), (), complete=True)
+    assert "OOMKilled: container api" in brief.summary
+    assert [signature.level for signature in brief.signatures] == ["error", "warning", "warning"]
+
+
 def test_pods_of_one_trouble_are_one_signature_that_the_brief_counts_as_an_error() -> None:
     pods = [
         pod(f"invoice-api-6f7c9d5b8-x{n}x4z", containerStatuses=[container(lastState=ended("OOMKilled", 137))])
@@ -182,7 +192,7 @@ def test_warnings_are_of_the_pod_or_of_the_longest_name_that_fits() -> None:
         ("invoice-api", "warn", DIED, f"Unhealthy: Readiness probe failed: 503 (pod {POD}, 40 times)"),
         ("invoice-api", "warn", ALERT, f"Unhealthy: Readiness probe failed: 503 (pod {POD}, 40 times)"),
         ("invoice-api", "error", DIED, "FailedCreate: quota exceeded (replicaset invoice-api-7d4b9)"),
-        ("invoice", "error", DIED, "BackOff: restarting (pod invoice-5c)"),
+        ("invoice", "warn", DIED, "BackOff: restarting (pod invoice-5c)"),
     ]
 
 
