@@ -25,8 +25,11 @@ def json_body(also_text: bool = False) -> Any:
 
 
 def form() -> dict[str, str]:
-    """The fields of a page's form."""
-    fields: dict[str, str] = without_secrets(request.form.to_dict())
+    """The fields of a page's form. Browsers end lines as HTTP does, whatever was typed:
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#converting-an-entry-list-to-a-list-of-name-value-pairs
+    """
+    typed = {name: value.replace("\r\n", "\n") for name, value in request.form.items()}
+    fields: dict[str, str] = without_secrets(typed)
     return fields
 
 

@@ -1,46 +1,35 @@
-"""Pages: what they say in every state, that hostile text stays text, and what a real browser makes of them."""
+"""Pages: what they say in every state, and that hostile text stays text. What a browser makes of them: browser/."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
 
 from shared.database import Database
 from shared.incident import (
-    Brief,
-    Citation,
     Coverage,
     CoverageStatus,
     Delivery,
-    Diagnosis,
-    Evidence,
     Fact,
     Feedback,
     Incident,
     Link,
-    MatchedHeuristic,
-    ProbableCause,
     ProducedBy,
     QueuePlace,
     RelatedIncident,
-    RelatedService,
     SimilarIncident,
     Status,
     SuggestedAction,
 )
 from shared.store import reading
 from tests.webhook.example_incidents import BRIEF, DIAGNOSIS, FACTS, NOW, at, incident, summary
-from tests.webhook.investigations import alert, conclude
-from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK, guarded_receiver_on, receiver_on
+from tests.webhook.hostile_incidents import HOSTILE, hostile
+from tests.webhook.receivers import API_TOKEN, guarded_receiver_on, receiver_on
 from webhook import pages
 
 Show = Callable[[Incident], str]
@@ -215,55 +204,6 @@ def test_spans_of_time_read_like_speech() -> None:
     assert [pages.offset(moment + timedelta(seconds=s), moment) for s in (-840, 0, 40)] == ["−14 min", "0", "+40 s"]
 
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</title><img src=x onerror=alert(1)>",
-    '"><a href="https://evil.example">x</a>',
-    "javascript:alert(1)",
-    "[click](https://evil.example) ![x](https://evil.example/x.png)",
-    "{{ 7 * 7 }}{% raw %}",
-    "&lt;b&gt;",
-]
-
-
-def hostile(text: str) -> Incident:
-    """An incident with `text` wherever somebody else's text can stand."""
-    return incident(
-        service=text[:128],
-        title=text,
-        severity="critical",
-        entity_ref=text,
-        sender=text,
-        detail=text,
-        labels={text: text},
-        links=(Link(title=text, url=text), Link(title=text, url="javascript:alert(1)")),
-        facts=(Fact(id="F1", source=text, kind="signature", at=NOW, text=text, url=text),),
-        coverage=(Coverage(source=text, status=CoverageStatus.ERROR, detail=text),),
-        closest=(text,),
-        brief=Brief(
-            summary=text,
-            onset=NOW,
-            onset_reason=text,
-            similar=(SimilarIncident(id="i1", at=NOW, service=text, title=text, cause=text, actual_cause=text),),
-            heuristics=(MatchedHeuristic(text=text, words=(text,), fact=text),),
-        ),
-        feedback=Feedback(verdict="wrong", actual_cause=text, fixed_by=text, at=NOW, attempt=1),
-        diagnosis=Diagnosis(
-            probable_cause=ProbableCause(
-                statement=text, confidence=0.5, citations=(Citation(fact="F1", quote=text, verified=True),)
-            ),
-            evidence=(Evidence(statement=text, fact=text, quote=text),),
-            suggested_actions=(
-                SuggestedAction(kind="immediate", text=text, command=text),
-                SuggestedAction(kind="verify", text=text, command=text),
-            ),
-            related_services=(RelatedService(service=text, reason=text),),
-            missing_data=(text,),
-            produced_by=ProducedBy(stage="model", provider=text, model=text),
-        ),
-    )
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text(show: Show, text: str) -> None:
     page = show(hostile(text))
@@ -336,132 +276,6 @@ def test_an_empty_list_says_how_to_send_a_first_alert(app: Flask, sqlite: Databa
     assert "Nothing matches" in client.get("/incidents?q=nothing", headers={"Accept": "text/html"}).text
 
 
-# In a real browser
-
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a window."""
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Flask], str]]:
-    """Serves an application on loopback; gives its address."""
-    servers = []
-
-    def start(app: Flask) -> str:
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def watched(page: Page) -> list[str]:
-    """What must not happen, as it happens: dialogs, errors, refusals by the content security policy."""
-    noted: list[str] = []
-    page.on("dialog", lambda dialog: noted.append(f"dialog {dialog.message}"))
-    page.on("pageerror", lambda error: noted.append(f"error {error}"))
-    page.on("console", lambda message: noted.append(message.text) if message.type == "error" else None)
-    return noted
-
-
-@needs_browser
-@pytest.mark.parametrize("text", HOSTILE[:5])
-def test_hostile_text_does_nothing_in_a_browser(
-    browser: Browser, serve: Callable[[Flask], str], app: Flask, text: str
-) -> None:
-    app.add_url_rule("/hostile", "hostile", lambda: pages.incident(hostile(text), NOW))
-    base_url = serve(app)
-    page = browser.new_page()
-    noted, asked = watched(page), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{base_url}/hostile")
-    assert text[:128].strip() in (page.locator("h1").text_content() or "")
-    assert noted == []
-    assert all(url.startswith(base_url) for url in asked)
-    page.close()
-
-
-@needs_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_the_smallest_phone(browser: Browser, serve: Callable[[Flask], str], app: Flask, scheme: str) -> None:
-    long = incident(
-        service="a" * 128,
-        title="no-space-" * 50,
-        labels={"k" * 100: "v" * 400},
-        diagnosis=DIAGNOSIS.model_copy(
-            update={"suggested_actions": (SuggestedAction(kind="immediate", text="x" * 300, command="y" * 300),)}
-        ),
-    )
-    states = {status.value: incident(status, detail="because", closest=("invoice-api",)) for status in Status} | {
-        "long": long
-    }
-    for name, document in states.items():
-        app.add_url_rule(f"/{name}", name, lambda document=document: pages.incident(document, NOW))
-    base_url = serve(app)
-    page = browser.new_page(
-        viewport={"width": 360, "height": 640}, color_scheme="dark" if scheme == "dark" else "light"
-    )
-    noted = watched(page)
-    for name in (*states, "incidents", "docs", "sign-in"):
-        page.goto(f"{base_url}/{name}", wait_until="load")
-        page.set_extra_http_headers({"Accept": "text/html"})
-        page.wait_for_selector("main")
-        for details in page.locator("details").all():
-            details.evaluate("element => element.open = true")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
-        small = page.evaluate(
-            "[...document.querySelectorAll('button, select, textarea, input:not([type=hidden], [type=checkbox])')]"
-            ".concat(...document.querySelectorAll('.tick, .bar a, summary'))"
-            ".filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"
-        )
-        assert small == [], name
-    assert noted == []
-    page.close()
-
-
-@needs_browser
-def test_from_a_link_to_signing_in_to_asking_again(
-    browser: Browser, serve: Callable[[Flask], str], sqlite: Database
-) -> None:
-    app = guarded_receiver_on(sqlite)
-    made = app.test_client().post("/webhook/alert", json=ALERT, headers=WEBHOOK).get_json()["incidents"][0]["id"]
-    app.test_client().post("/webhook/alert", json={**ALERT, "status": "resolved"}, headers=WEBHOOK)
-    base_url = serve(app)
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    page.goto(f"{base_url}/incidents/{made}")
-    page.get_by_label("API token").fill("wrong")
-    page.get_by_role("button", name="Sign in").click()
-    assert page.get_by_role("alert").is_visible()
-    page.get_by_label("API token").fill(API_TOKEN)
-    page.get_by_role("button", name="Sign in").click()
-    assert page.url == f"{base_url}/incidents/{made}"
-    assert page.get_by_text("Over before it was investigated").is_visible()
-    page.get_by_role("button", name="Investigate again").click()
-    page.wait_for_url(f"{base_url}/incidents/{made}")
-    assert page.get_by_role("heading", name="Investigating").is_visible()
-    context.close()
-
-
 def test_earlier_incidents_and_rules_say_what_they_share_with_this_one(show: Show) -> None:
     earlier = SimilarIncident(
         id="earlier1",
@@ -510,81 +324,6 @@ def test_who_was_told_and_who_could_not_be(show: Show) -> None:
     assert "slack waiting 1 try, again in 5 min busy" in " ".join(shown.split()).replace(" ,", ",")
     assert "<b>" not in page
     assert "Who was told" not in show(incident())
-
-
-@needs_browser
-@pytest.mark.parametrize("width", [360, 1280])
-def test_feedback_is_given_on_the_page(
-    browser: Browser, serve: Callable[[Flask], str], app: Flask, sqlite: Database, width: int
-) -> None:
-    made = alert(app.test_client())
-    conclude(sqlite, made)
-    context = browser.new_context(viewport={"width": width, "height": 800}, java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{serve(app)}/incidents/{made}")
-    page.get_by_label("What it really was").fill("first line\nsecond line")
-    page.get_by_label("What fixed it").fill("Max Pool Size back to 50")
-    page.get_by_role("button", name="Partly").click()
-    assert page.url.endswith(f"/incidents/{made}#feedback")
-    assert page.get_by_text("Judged partly").is_visible()
-    assert page.get_by_label("What it really was").input_value() == "first line\nsecond line"
-    document = reading.incident(sqlite, made)
-    assert document is not None
-    assert document.feedback is not None
-    assert (document.feedback.verdict, document.feedback.fixed_by) == ("partly", "Max Pool Size back to 50")
-    context.close()
-
-
-@needs_browser
-def test_an_unfinished_page_fills_in_without_a_reload(
-    browser: Browser, serve: Callable[[Flask], str], app: Flask, sqlite: Database
-) -> None:
-    made = alert(app.test_client())
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    noted = watched(page)
-    page.goto(f"{serve(app)}/incidents/{made}")
-    assert page.get_by_role("heading", name="Investigating").is_visible()
-    page.evaluate("window.kept = true")
-    page.locator("summary", has_text="The alert").click()
-    conclude(sqlite, made)
-    page.get_by_role("heading", name="Probable cause").wait_for()
-    assert page.evaluate("window.kept"), "it was not loaded again"
-    assert page.locator("details", has_text="The alert").get_attribute("open") is not None
-    assert page.locator("#live").text_content() == "Diagnosed: The pool is too small."
-    assert page.locator("[data-live]").count() == 0
-    assert noted == []
-    page.close()
-
-
-@needs_browser
-def test_commands_are_copied_and_steps_ticked_off(browser: Browser, serve: Callable[[Flask], str], app: Flask) -> None:
-    app.add_url_rule("/done", "done", lambda: pages.incident(incident(), NOW))
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.goto(f"{serve(app)}/done")
-    copied = page.locator("pre.command code").first.text_content()
-    page.get_by_role("button", name="Copy").first.click()
-    page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == copied
-    page.locator("input[data-tick]").first.check()
-    page.reload()
-    assert page.locator("input[data-tick]").first.is_checked()
-    assert not page.locator("input[data-tick]").nth(1).is_checked()
-    context.close()
-
-
-@needs_browser
-def test_a_fact_is_shown_when_its_quote_is_followed(
-    browser: Browser, serve: Callable[[Flask], str], app: Flask
-) -> None:
-    app.add_url_rule("/example", "example", lambda: pages.incident(incident(), NOW))
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(f"{serve(app)}/example")
-    fact = page.locator("li#F5 pre")
-    assert not fact.is_visible()
-    page.locator(".evidence a[href='#F5']").click()
-    assert fact.is_visible()
-    page.close()
 
 
 def test_the_sheet_asks_no_other_server() -> None:
