@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help setup demo test test-backstage check tables lock clean
+.PHONY: help setup demo test test-backstage check tables screenshots lock clean
 
 help:
 	@echo "make demo    break an invented service and see what Whydown makes of it"
@@ -14,6 +14,7 @@ help:
 	@echo "make setup   make .venv with the whydown command and the test tools"
 	@echo "make check   lint, formatting, types, import rules"
 	@echo "make tables  write the README's tables of settings and connectors"
+	@echo "make screenshots   take the pictures of docs/tour.md again (needs Chromium)"
 	@echo "make lock    bring the lock files up to pyproject.toml (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   take away what these made"
 
@@ -41,6 +42,9 @@ check: setup
 
 tables: setup
 	$(BIN)/python -m whydown.readme_tables
+
+screenshots: setup
+	$(BIN)/python -m tests.screenshots
 
 # Wheels only: building a source archive would fetch build tools that no hash vouches for.
 define install
