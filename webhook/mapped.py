@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as Pairs
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from shared.alert import Delivery, Severity
-from webhook.body import MAX_STRING, text
 from webhook.fields import FINISHED_WORDS, Fields, other_route
 from webhook.grouping import groups_of, service_of
 from webhook.reported_alert import Reported, first, tags_of, within
@@ -74,7 +74,7 @@ class Mapped(Sender):
         """One alert of the body; None when it is none. Raises MalformedBody."""
         told = self.map
         if not (title := self._at(item, told.title)):
-            if _HOLE.search(text(item, MAX_STRING)):
+            if _is_template(item):
                 return None
             place = told.title[0] if told.title else "the title"
             raise MalformedBody(f"{place} is missing: {self.hint}.{other_route(item)}", place)
@@ -124,6 +124,19 @@ def _says_something(value: Any) -> bool:
     `{EVENT.NAME}`.
     """
     return not isinstance(value, dict | list | bool) and not (isinstance(value, str) and _UNFILLED.fullmatch(value))
+
+
+def _is_template(item: Any) -> bool:
+    """Whether nothing but variables is told."""
+    told = list(_texts(item))
+    return bool(told) and all(_HOLE.search(each) for each in told)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 _VARIABLE: Final = r"\$[A-Z][A-Z0-9_]*|\{\{.*?\}\}|\{\$?[A-Z][A-Z0-9_.]+\}|\*UNKNOWN\*|\*insert .*?\*"

@@ -44,11 +44,10 @@ def test_details_that_a_body_tells() -> None:
 
 def test_an_incident_that_is_opened_again_fires_again(sqlite: Database) -> None:
     client = receiver_on(sqlite).test_client()
-    later = changed(PAGERDUTY, "event", "event_type", to="incident.reopened")
-    later["event"]["occurred_at"] = "2021-06-04T15:00:00Z"
-    escalated = changed(PAGERDUTY, "event", "event_type", to="incident.escalated")
     counts = []
-    for body in (payload(PAGERDUTY), escalated, later):
+    for hour, what in ((13, "triggered"), (14, "escalated"), (15, "reopened")):
+        body = changed(PAGERDUTY, "event", "data", "created_at", to="2021-06-04T13:00:00Z")
+        body["event"] |= {"event_type": f"incident.{what}", "occurred_at": f"2021-06-04T{hour}:00:00Z"}
         (incident,) = client.post("/webhook/pagerduty", json=body).get_json()["incidents"]
         counts.append(client.get(f"/incidents/{incident['id']}").get_json()["fireCount"])
     assert counts == [1, 1, 2]
