@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, DateTime, Dialect, Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -79,7 +80,6 @@ class Database:
                 self.url,
                 1,
                 _PLANNED_ONCE,
-                pool_pre_ping=False,
                 pool_reset_on_return=None,
                 isolation_level="AUTOCOMMIT",
             )
@@ -166,14 +166,33 @@ was made while a table was small must be good when it has grown.
 def _server(url: str, pool_size: int, settings: str = "", **options: Any) -> Engine:
     # A database that stops answering must become an error within seconds, never a request that hangs.
     connect_args = {"connect_timeout": 5, "options": f"-c statement_timeout=30000 -c lock_timeout=10000{settings}"}
-    return create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        connect_args=connect_args,
-        hide_parameters=True,
-        **{"pool_pre_ping": True} | options,
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, connect_args=connect_args, hide_parameters=True, **options
     )
+    _try_idle_connections(engine)
+    return engine
+
+
+_IDLE_SECONDS: Final = 2.0
+
+
+def _try_idle_connections(engine: Engine) -> None:
+    """Makes a pool try a connection that has lain idle before it is used: the server may have ended it meanwhile. Not
+    each time, as `pool_pre_ping` does: that is a round trip more for every transaction.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, record: Any, _fairy: Any) -> None:
+        used = record.info.get("used")
+        if used is not None and time.monotonic() - used > _IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as ended:
+                raise InvalidatePoolError from ended  # the others were ended too; this one is made anew
 
 
 def _sqlite(url: str) -> Engine:

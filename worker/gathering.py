@@ -91,7 +91,7 @@ def catalog_coverage(name: str, match: CatalogMatch, millis: int) -> Coverage:
 
 def gaps(configured: Sequence[str], offered: dict[str, list[str]]) -> tuple[Coverage, ...]:
     """A `notConfigured` line for each category that nobody can be asked about; `offered` says what could be set."""
-    present = {name.partition(".")[0] for name in configured if name not in ALWAYS_THERE}
+    present = {name.partition(".")[0] for name in configured if name not in AT_HAND}
     return tuple(
         Coverage(source=category, status=CoverageStatus.NOT_CONFIGURED, detail=f"set {' or '.join(ways)}")
         for category, ways in offered.items()
@@ -99,8 +99,10 @@ def gaps(configured: Sequence[str], offered: dict[str, list[str]]) -> tuple[Cove
     )
 
 
-ALWAYS_THERE: Final = ("changes.deployments", "logs.alert")
-"""Sources that need no setting, and so do not fill the gap of their category."""
+AT_HAND: Final = ("changes.deployments", "logs.alert")
+"""Sources of what Whydown was told itself: they ask nobody, need no setting, and do not fill the gap of their
+category.
+"""
 
 
 def _facts(

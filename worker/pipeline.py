@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from shared.covering import Leader
-from shared.incident import Coverage, CoverageStatus
+from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, now
 from shared.store import covering, deployments, findings, pushes
 from shared.store.covering import Awaited
@@ -39,8 +39,10 @@ EARLY_BRIEF_SECONDS: Final = 1.2
 _log = structlog.get_logger(__name__)
 
 
-def investigate(parts: Parts, claim: Claim) -> Store:
-    """The first stage: whom to look at. Asks the catalog, and opens the work of every source."""
+def investigate(parts: Parts, claim: Claim, question: Question | None = None) -> Store:
+    """The first stage: whom to look at. Asks the catalog, takes what is at hand anyway, and opens the work of every
+    other source. They are asked `question`, which is put together here.
+    """
     findings.begin(parts.database, claim)
     told = findings.reported(parts.database, claim.incident_id)
     spans = scope.window(told.started_at, parts.settings, now())
@@ -57,46 +59,57 @@ def investigate(parts: Parts, claim: Claim) -> Store:
         return partial(findings.skip, parts.database, claim, detail, match.closest, lines, recipients=recipients)
     whom = scope.make(told.service, match, spans)
     component = whom.component
+    inquiry = _inquiry(parts, told, whom)
+    if question is not None:
+        question.put(inquiry)
+    at_hand = [_asked(parts, name, inquiry) for name in gathering.AT_HAND if name in parts.sources]
     resolution = Resolution(
         scope=whom.wire(),
         service=component.name if component else told.service,
         entity_ref=component.ref if component else told.entity_ref,
-        facts=scope.catalog_facts(match) if match else (),
-        coverage=(*((line,) if line else ()), *parts.gaps),
-        sources=tuple(parts.sources),
+        facts=(*(scope.catalog_facts(match) if match else ()), *(fact for facts, _ in at_hand for fact in facts)),
+        coverage=(*((line,) if line else ()), *parts.gaps, *(line for _, line in at_hand)),
+        sources=tuple(name for name in parts.sources if name not in gathering.AT_HAND),
         links=component.links if component else (),
     )
     return partial(findings.resolve, parts.database, claim, resolution)
 
 
 class Question:
-    """What the sources of one attempt are asked: put together once, by whichever of their threads comes first."""
+    """What the sources of one attempt are asked: put together once for all of them."""
 
-    def __init__(self, parts: Parts, claim: Claim) -> None:
-        """Of the attempt of `claim`; nothing is read yet."""
-        self._parts = parts
-        self._claim = claim
+    def __init__(self) -> None:
         self._lock = Lock()
         self._inquiry: Inquiry | None = None
 
-    def inquiry(self) -> Inquiry:
-        """The question. Raises what the database raises."""
+    def put(self, inquiry: Inquiry) -> None:
+        """Says what it is."""
+        self._inquiry = inquiry
+
+    def of(self, parts: Parts, claim: Claim) -> Inquiry:
+        """What it is; for the attempt of `claim` it is read from the database when nobody has said it yet. Raises what
+        the database raises.
+        """
         with self._lock:
-            self._inquiry = self._inquiry or _inquiry(self._parts, self._claim)
+            if self._inquiry is None:
+                told = findings.reported(parts.database, claim.incident_id)
+                state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+                self._inquiry = _inquiry(parts, told, Scope.model_validate(state.scope))
             return self._inquiry
 
 
 def gather(parts: Parts, claim: Claim, question: Question | None = None) -> Store:
     """One source. Its failure is a coverage line; the last source in opens the diagnosis."""
-    source = parts.sources.get(claim.subject)
-    if source is None:
+    if claim.subject not in parts.sources:
         detail = "not configured on the worker that was asked"
         line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
         return partial(findings.gathered, parts.database, claim, (), line)
-    inquiry = (question or Question(parts, claim)).inquiry()
-    seconds = parts.settings.source_timeout_seconds
-    facts, line = gathering.ask(claim.subject, source, inquiry, seconds, parts.redactor)
+    facts, line = _asked(parts, claim.subject, (question or Question()).of(parts, claim))
     return partial(findings.gathered, parts.database, claim, facts, line)
+
+
+def _asked(parts: Parts, name: str, inquiry: Inquiry) -> tuple[tuple[Fact, ...], Coverage]:
+    return gathering.ask(name, parts.sources[name], inquiry, parts.settings.source_timeout_seconds, parts.redactor)
 
 
 def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
@@ -204,10 +217,7 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
     return told, gathering.catalog_coverage(CATALOG, told, millis)
 
 
-def _inquiry(parts: Parts, claim: Claim) -> Inquiry:
-    told = findings.reported(parts.database, claim.incident_id)
-    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
-    whom = Scope.model_validate(state.scope)
+def _inquiry(parts: Parts, told: Reported, whom: Scope) -> Inquiry:
     spans = whom.window
     services = [target.service for target in whom.targets]
     deploys = deployments.between(parts.database, services, spans.changes_since, spans.until)

@@ -124,13 +124,16 @@ def _go_through(work_ids: Sequence[str]) -> None:
     """Does some work of one attempt, and the stages that it opens, one after the other in this one task: why is said in
     docs/decisions/0016-one-task-for-an-attempt.md. What there is to claim no more is done by somebody else.
     """
+    question = pipeline.Question()
     while work_ids:
-        seconds = _time_limit(kind_of(work_ids[0]))
-        if kind_of(work_ids[0]) == "gather":
-            work_ids = _ask_sources(work.claim_all(parts().database, work_ids, timedelta(seconds=seconds)), seconds)
+        kind = kind_of(work_ids[0])
+        seconds = _time_limit(kind)
+        if kind == "gather":
+            work_ids = _ask_sources(work_ids, seconds, question)
         else:
             claim = work.claim(parts().database, work_ids[0])
-            work_ids = _finish(claim, seconds) if claim else ()
+            known = {"question": question} if kind == "investigate" else {}
+            work_ids = _finish(claim, seconds, **known) if claim else ()
 
 
 def _time_limit(kind: str) -> float:
@@ -144,11 +147,13 @@ def _time_limit(kind: str) -> float:
     }[kind]
 
 
-def _ask_sources(claims: Sequence[Claim], seconds: float) -> tuple[str, ...]:
-    """Asks the sources of one attempt at the same time. Gives what they opened, and raises StageFailure."""
+def _ask_sources(work_ids: Sequence[str], seconds: float, question: pipeline.Question) -> tuple[str, ...]:
+    """Asks sources of one attempt at the same time. Gives what they opened, and raises StageFailure."""
+    claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds))
     if not claims:
         return ()
-    question = pipeline.Question(parts(), claims[0])
+    if len(claims) == 1:
+        return _finish(claims[0], seconds, question=question)
     with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
         done = [pool.submit(_finish, claim, seconds, question=question) for claim in claims]
     opened = tuple(work_id for each in done if each.exception() is None for work_id in each.result())

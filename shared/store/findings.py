@@ -313,10 +313,10 @@ def add(session: Session, claim: Claim, facts: Sequence[Fact], coverage: Sequenc
         last = session.execute(_MORE_FACTS, {**_key(claim), "facts": len(facts)}).scalar_one()
         first = last - len(facts) + 1
         session.execute(_FACT, [_fact_row(claim, number, fact) for number, fact in enumerate(facts, first)])
-    for line in coverage:
-        # A source that was asked again after a crash has one line all the same: the last one.
-        values = {**dict(line), "incident_id": claim.incident_id, "attempt": claim.attempt}
-        session.execute(_last_line(session.get_bind().dialect.name), values)
+    # A source that was asked again after a crash has one line all the same: the last one.
+    lines = [{**dict(line), "incident_id": claim.incident_id, "attempt": claim.attempt} for line in coverage]
+    if lines:
+        session.execute(_last_line(session.get_bind().dialect.name), lines)
 
 
 def _fact_row(claim: Claim, number: int, fact: Fact) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy import CursorResult, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.database import Database, insert_unless_there
@@ -56,9 +56,13 @@ def recipient_of(subject: str) -> tuple[str, Stage]:
 
 def addressed(database: Database, incident_id: str) -> Addressed:
     """Of this incident. Raises sqlalchemy.exc.NoResultFound."""
-    columns = (IncidentRow.service, IncidentRow.severity, IncidentRow.sender, IncidentRow.callback_url)
     with database.reading() as session:
-        return Addressed(*session.execute(select(*columns).where(IncidentRow.id == incident_id)).one())
+        return Addressed(*session.execute(_ADDRESSED, {"incident": incident_id}).one())
+
+
+_ADDRESSED: Final = select(
+    IncidentRow.service, IncidentRow.severity, IncidentRow.sender, IncidentRow.callback_url
+).where(IncidentRow.id == bindparam("incident"))
 
 
 def open_briefs(

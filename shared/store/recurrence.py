@@ -51,6 +51,8 @@ def outcomes(database: Database, groups: Sequence[Sequence[str]]) -> list[Outcom
     """What became of the most telling incident of each group: the latest of which somebody said what it was or what
     fixed it, else the latest judged, else the latest. Each group is newest first.
     """
+    if not groups:
+        return []
     with database.reading() as session:
         said = feedback_of(session, {incident_id for group in groups for incident_id in group})
         chosen = [_most_telling(group, said) for group in groups]

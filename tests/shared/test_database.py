@@ -1,0 +1,26 @@
+"""Connections that outlive their server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from shared import database as connections
+from shared.database import Database
+from tests.postgres import PostgresServer
+
+
+def test_idle_connections_that_the_server_ended_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with PostgresServer(tmp_path / "postgres") as server:
+        database = Database(server.url())
+        with database.reading() as first, database.reading() as second:
+            assert first.scalar(text("SELECT 1")) == second.scalar(text("SELECT 1"))
+        server.crash()
+        server.start()
+        monkeypatch.setattr(connections, "_IDLE_SECONDS", 0.0)
+        for _ in range(2):
+            with database.reading() as session:
+                assert session.scalar(text("SELECT 1")) == 1
+        database.close()
