@@ -216,5 +216,7 @@ def _idempotency_key() -> intake.IdempotencyKey | None:
 
 
 def _note(delivery: Delivery, taken: intake.Intake) -> None:
-    opened = [one.id for one in taken.incidents if one.new]
-    _log.info("alerts_accepted", sender=delivery.sender, groups=len(delivery.groups), opened=opened)
+    new = [one.id for one in taken.incidents if one.new]
+    # A line of the log holds a few of them: one body may open a thousand.
+    counts = {"groups": len(delivery.groups), "new": len(new)}
+    _log.info("alerts_accepted", sender=delivery.sender, **counts, opened=new[:10])

@@ -20,23 +20,19 @@ class Kind:
     """One registry in the README."""
 
     registry: Registry[Any]
-    page: str | None = None
+    page: str
     """Where a connector is written about, from the repository's root: `{name}` is its name, `{vendor}` the last
     part of it.
     """
 
-    def page_of(self, name: str) -> str | None:
+    def page_of(self, name: str) -> str:
         """The page of a connector, with the heading if it is one of several there."""
-        return self.page and self.page.format(name=name, vendor=name.rpartition(".")[2])
+        return self.page.format(name=name, vendor=name.rpartition(".")[2])
 
     def as_markdown(self) -> str:
         """A row for each connector, in the registry's order."""
-        rows = [f"| {self._named(name)} | {_what(kind)} | {_set(kind)} |" for name, kind in self.registry]
+        rows = [f"| [{name}]({self.page_of(name)}) | {_what(kind)} | {_set(kind)} |" for name, kind in self.registry]
         return "\n".join([f"| {self.registry.kind} | what it is | what turns it on |", "|---|---|---|", *rows])
-
-    def _named(self, name: str) -> str:
-        page = self.page_of(name)
-        return f"[{name}]({page})" if page else name
 
 
 KINDS: Final = {

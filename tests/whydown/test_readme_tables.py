@@ -13,10 +13,9 @@ from whydown.readme_tables import TABLES, written
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 CONNECTORS = [
-    pytest.param(page, id=f"{title} {name}")
+    pytest.param(kind.page_of(name), id=f"{title} {name}")
     for title, kind in KINDS.items()
     for name in kind.registry.names()
-    if (page := kind.page_of(name))
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#([^)\s]*))?\)")
 
