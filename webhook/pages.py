@@ -5,7 +5,6 @@ an http(s) address of a fact or of the alert, and nothing is loaded from elsewhe
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +22,15 @@ from shared.incident import (
     FeedbackVerdict,
     Incident,
     IncidentSummary,
-    RelatedIncident,
     Status,
     SuggestedAction,
 )
-from shared.moment import rfc3339, utc
 from shared.store.intake import BY_HAND, FORGOTTEN
 from shared.store.reading import Page
 from webhook.blast_radius import graph
-from webhook.fields import http_url
 from webhook.problem import ProblemDocument
 from webhook.timeline_picture import picture
+from webhook.wording import FILTERS, visible
 
 MOST_EVENTS: Final = 40
 """Lines of the timeline; all facts stand below it."""
@@ -207,95 +204,11 @@ def first_action(actions: tuple[SuggestedAction, ...]) -> SuggestedAction | None
     return next((action for action in actions if action.kind == "immediate"), next(iter(actions), None))
 
 
-def ago(value: datetime, moment: datetime) -> str:
-    """How long before `moment` that was, in the one unit that says most."""
-    seconds = int((moment - value).total_seconds())
-    if -60 < seconds < 60:
-        return "just now"
-    amount = _amount(abs(seconds))
-    return f"{amount} ago" if seconds > 0 else f"in {amount}"
-
-
-def lasted(millis: int | None) -> str:
-    """A duration in words: `340 ms`, `2.1 s`, `4 min`."""
-    if millis is None:
-        return "–"
-    if millis < 1000:
-        return f"{millis} ms"
-    return f"{millis / 1000:.1f} s" if millis < 60_000 else _amount(millis // 1000)
-
-
-def offset(value: datetime, start: datetime) -> str:
-    """When that was, seen from `start`: `−14 min`, `+40 s`."""
-    seconds = int((value - start).total_seconds())
-    if seconds == 0:
-        return "0"
-    return f"{'−' if seconds < 0 else '+'}{_amount(abs(seconds))}"
-
-
-def what(document: IncidentSummary | RelatedIncident) -> str:
-    """The title, without the service's name where it begins with that: it stands beside it."""
-    return document.title.removeprefix(f"{document.service}:").strip() or document.title
-
-
-def standing(status: Status) -> str:
-    """The status as people say it."""
-    return "diagnosed" if status is Status.DONE else status.value
-
-
-def told(status: CoverageStatus) -> str:
-    """How an outcome is shown: `good`, `soft` or `bad`."""
-    if status is CoverageStatus.OK:
-        return "good"
-    return "soft" if status.answered or status is CoverageStatus.NOT_CONFIGURED else "bad"
-
-
-def certainty(confidence: float) -> str:
-    """The confidence as a word."""
-    return "high" if confidence >= 0.7 else "medium" if confidence >= 0.4 else "low"
-
-
-def visible(value: Any) -> Any:
-    """Text without characters that hide or reorder what is read: a command must be what it looks like.
-
-    https://trojansource.codes
-    """
-    return _DECEPTIVE.sub("\ufffd", value) if type(value) is str else value
-
-
 def install(app: Flask) -> None:
     """Makes the templates' filters known, and `visible` part of every output."""
     sheet = Path(app.static_folder or "") / "style.css"
     app.jinja_options = {**app.jinja_options, "finalize": visible, "trim_blocks": True, "lstrip_blocks": True}
-    app.jinja_env.filters.update(
-        http_url=http_url, ago=ago, lasted=lasted, offset=offset, certainty=certainty, rfc3339=rfc3339,
-        clock=_clock, day=_day, words=_words, what=what, told=told, standing=standing,
-    )  # fmt: skip
+    app.jinja_env.filters.update(FILTERS)
     # Browsers keep the sheet for an hour; a new one has a new address.
     app.jinja_env.globals["stylesheet"] = hashlib.sha256(sheet.read_bytes()).hexdigest()[:12]
     app.jinja_env.globals["script"] = hashlib.sha256(sheet.with_name("page.js").read_bytes()).hexdigest()[:12]
-
-
-_DECEPTIVE: Final = re.compile(
-    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
-
-_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def _amount(seconds: int) -> str:
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= 2 * size or size == 1)
-    return f"{seconds // size} {unit}"
-
-
-def _clock(value: datetime) -> str:
-    return utc(value).strftime("%H:%M")
-
-
-def _day(value: datetime) -> str:
-    return utc(value).strftime("%a %d %b %Y")
-
-
-def _words(name: str) -> str:
-    """`notConfigured` as `not configured`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

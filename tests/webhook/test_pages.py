@@ -30,7 +30,7 @@ from shared.store import reading
 from tests.webhook.example_incidents import BRIEF, DIAGNOSIS, FACTS, NOW, at, incident, summary
 from tests.webhook.hostile_incidents import HOSTILE, hostile
 from tests.webhook.receivers import API_TOKEN, guarded_receiver_on, receiver_on
-from webhook import pages
+from webhook import pages, wording
 
 Show = Callable[[Incident], str]
 FIRST = pages.FirstAlert("http://localhost", needs_token=False)
@@ -192,16 +192,16 @@ def test_the_timeline_is_in_order_and_bounded() -> None:
 
 def test_spans_of_time_read_like_speech() -> None:
     moment = NOW
-    said = [pages.ago(moment - timedelta(seconds=seconds), moment) for seconds in (5, 90, 600, 7300, 200_000, -600)]
+    said = [wording.ago(moment - timedelta(seconds=seconds), moment) for seconds in (5, 90, 600, 7300, 200_000, -600)]
     assert said == ["just now", "90 s ago", "10 min ago", "2 h ago", "2 d ago", "in 10 min"]
-    assert [pages.lasted(millis) for millis in (None, 0, 340, 2130, 240_000)] == [
+    assert [wording.lasted(millis) for millis in (None, 0, 340, 2130, 240_000)] == [
         "–",
         "0 ms",
         "340 ms",
         "2.1 s",
         "4 min",
     ]
-    assert [pages.offset(moment + timedelta(seconds=s), moment) for s in (-840, 0, 40)] == ["−14 min", "0", "+40 s"]
+    assert [wording.offset(moment + timedelta(seconds=s), moment) for s in (-840, 0, 40)] == ["−14 min", "0", "+40 s"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

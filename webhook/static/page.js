@@ -1,5 +1,5 @@
-// Fills an unfinished page in without a reload, and adds what only a script can: copying, ticking off, more names. Everything else
-// works without it.
+// Fills an unfinished page in without a reload, and adds what only a script can: copying, ticking off, more names, the
+// local time. Everything else works without it.
 "use strict";
 (() => {
   const main = document.getElementById("main");
@@ -10,6 +10,7 @@
   const key = (details) => details.id || details.querySelector("summary")?.textContent.trim();
 
   function enhance() {
+    tellLocalTime();
     for (const block of main.querySelectorAll("[data-copy]")) {
       if (block.querySelector("button")) continue;
       const button = document.createElement("button");
@@ -24,6 +25,16 @@
       tick.hidden = false;
       tick.checked = localStorage.getItem(name) === "1";
       tick.onchange = () => (tick.checked ? localStorage.setItem(name, "1") : localStorage.removeItem(name));
+    }
+  }
+
+  // Who is woken thinks in the time of the place.
+  function tellLocalTime() {
+    for (const time of main.querySelectorAll("time[data-here]")) {
+      const moment = new Date(time.dateTime);
+      if (moment.getTimezoneOffset() === 0 || time.dataset.here) continue;
+      time.dataset.here = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      time.append(` (${time.dataset.here} here)`);
     }
   }
 

@@ -108,6 +108,21 @@ def test_the_first_screen_of_a_phone_says_what_to_do(browser: Browser, serve: Se
     page.close()
 
 
+@pytest.mark.parametrize(("zone", "told"), [("Asia/Kolkata", "03:12 UTC (08:42"), ("UTC", "03:12 UTC")])
+def test_the_time_of_the_place_stands_beside_utc(
+    browser: Browser, serve: Serve, app: Flask, zone: str, told: str
+) -> None:
+    app.add_url_rule("/example", "example", lambda: pages.incident(incident(), NOW))
+    context = browser.new_context(viewport=PHONE, timezone_id=zone)
+    page = context.new_page()
+    page.goto(f"{serve(app)}/example")
+    shown = page.locator(".hero time").text_content()
+    assert shown is not None
+    assert shown.startswith(told)
+    assert ("here" in shown) is (zone != "UTC")
+    context.close()
+
+
 def test_a_keyboard_reaches_the_content_and_the_copy_button(browser: Browser, serve: Serve, app: Flask) -> None:
     app.add_url_rule("/example", "example", lambda: pages.incident(incident(), NOW))
     page = browser.new_page(viewport=DESK)
