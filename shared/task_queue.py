@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,11 +19,14 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 from redis import Redis, RedisError
 
+from shared.known_services import service_of
 from shared.moment import CLOCK_TOLERANCE
 from shared.settings import Storage
 
 QUEUE: Final = "whydown"
 TASKS: Final = {kind: f"whydown.{kind}" for kind in ("investigate", "gather", "diagnose", "deliver")}
+WORK_ID: Final = re.compile(rf"([a-z0-9]{{1,40}})\.[0-9]+\.({'|'.join(TASKS)})\b.*")
+"""The id of a piece of work, and of the task that does it: the incident's id, the attempt, the kind, the subject."""
 RECONCILE: Final = "whydown.reconcile"
 RECONCILE_SECONDS: Final = 5.0
 
@@ -59,7 +63,7 @@ def _unset_clock() -> datetime:
 
 def make_celery(storage: Storage) -> Celery:
     """The Celery application on the configured broker; why it is set so: docs/decisions/0002-task-graph.md."""
-    app = Celery("whydown", include=["worker.tasks"])
+    app = Celery("whydown", include=["worker.tasks"], events="shared.task_events:Events")
     app.conf.update(
         broker_url=storage.resolved_redis_url(),
         broker_transport_options=_TRANSPORT,
@@ -126,6 +130,7 @@ def _send(producer: Producer, name: str, task_id: str, args: list[str]) -> None:
         name,
         args,
         {},
+        argsrepr=described(args),
         create_sent_event=celery_app.conf.task_send_sent_event,
         root_id=told_by and (told_by.root_id or told_by.id),
         parent_id=told_by and told_by.id,
@@ -143,6 +148,20 @@ def messages(work_ids: Sequence[str]) -> dict[str, list[str]]:
         incident, attempt, kind, *_ = work_id.split(".", 3)
         found.setdefault(f"{incident}.{attempt}.{kind}" if kind == "gather" else work_id, []).append(work_id)
     return found
+
+
+LONGEST_NAME: Final = 64
+"""Characters of a service's name that Flower shows."""
+
+
+def described(work_ids: Sequence[str]) -> str:
+    """What one message is about, for people: `invoice-api: gather changes.git and logs.loki, attempt 1`. The name comes
+    from outside: it is cut, and holds nothing but letters, digits and the punctuation of names.
+    """
+    incident, attempt, kind, *_ = work_ids[0].split(".", 3)
+    subjects = " and ".join(subject for work_id in work_ids for subject in work_id.split(".", 3)[3:])
+    service = re.sub(r"[^\w./:@-]", "?", service_of(incident) or "")[:LONGEST_NAME]
+    return f"{service}{': ' * bool(service)}{kind}{' ' * bool(subjects)}{subjects}, attempt {attempt}"
 
 
 class Publisher:
@@ -197,6 +216,12 @@ def ping(timeout: float) -> None:
 def depth() -> int:
     """How many messages wait. Raises redis.RedisError."""
     return int(_client(2.0).llen(QUEUE))
+
+
+def clock(timeout: float) -> float:
+    """The broker's time, in seconds since 1970. Raises redis.RedisError or OSError when it does not answer in time."""
+    seconds, micros = _client(timeout).time()
+    return float(seconds) + float(micros) / 1e6
 
 
 @cache

@@ -114,9 +114,9 @@ def run_flower(host: str, port: int) -> None:
     login, made = flower_login(data)
     if made:
         print(f"Flower on http://{host}:{port}  login {login}", flush=True)
-    from whydown import retry_button  # noqa: PLC0415
+    from whydown import dashboard  # noqa: PLC0415
 
-    retry_button.install()
+    dashboard.install()
     _celery().start(
         [
             "flower",
@@ -127,6 +127,7 @@ def run_flower(host: str, port: int) -> None:
             f"--db={data / 'flower'}",
             "--state-save-interval=10000",
             "--max-tasks=10000",
+            f"--tasks-columns={dashboard.COLUMNS}",
             f"--conf={os.devnull}",  # or it would run a flowerconfig.py of the working directory
         ]
     )
@@ -135,10 +136,11 @@ def run_flower(host: str, port: int) -> None:
 def flower_login(data: Path) -> tuple[str, bool]:
     """`user:password` for Flower, and whether it was made up here: then it stays the same for this data folder."""
     if (given := Config.read().flower_auth) is not None:
-        user, _, password = given.get_secret_value().partition(":")
-        if not user or not password:
-            raise ConfigurationError("WHYDOWN_FLOWER_AUTH: write it as user:password")
-        return given.get_secret_value(), False
+        login = given.get_secret_value()
+        user, _, password = login.partition(":")
+        if not user or not password or "," in login or not login.isascii():  # Flower splits at commas
+            raise ConfigurationError("WHYDOWN_FLOWER_AUTH: write it as user:password, in ASCII and without a comma")
+        return login, False
     kept = data / "flower-login"
     data.mkdir(parents=True, exist_ok=True)
     try:

@@ -10,14 +10,16 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from celery import current_task
+from celery.exceptions import Ignore
 from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import is_away
 from shared.moment import now
-from shared.store import admission, pushes, retention, work
+from shared.store import admission, installation, intake, pushes, retention, work
 from shared.store.work import Claim, Fenced
-from shared.task_queue import RECONCILE, TASKS, celery_app, kind_of, publish
+from shared.task_queue import RECONCILE, TASKS, WORK_ID, celery_app, kind_of, publish
 from worker import delivery, isolation, pipeline
 from worker.doors import Doors
 from worker.hands import Hands
@@ -108,6 +110,7 @@ def reconcile() -> None:
             more += pipeline.too_late(parts(), claim)
     _admit()
     _expire()
+    installation.reconciled(parts().database)
     if more:
         _log.info("reconciled", published=len(more), overdue=len(found.overdue))
     publish(more)
@@ -124,16 +127,33 @@ def _go_through(work_ids: Sequence[str]) -> None:
     """Does some work of one attempt, and the stages that it opens, one after the other in this one task: why is said in
     docs/decisions/0016-one-task-for-an-attempt.md. What there is to claim no more is done by somebody else.
     """
-    question = pipeline.Question()
+    asked, question = work_ids, pipeline.Question()
     while work_ids:
         kind = kind_of(work_ids[0])
         seconds = _time_limit(kind)
+        claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds) if kind == "gather" else None)
+        if not claims:
+            if work_ids is asked:
+                _nothing_to_do(asked[0])
+            return
         if kind == "gather":
-            work_ids = _ask_sources(work_ids, seconds, question)
+            work_ids = _ask_sources(claims, seconds, question)
         else:
-            claim = work.claim(parts().database, work_ids[0])
             known = {"question": question} if kind == "investigate" else {}
-            work_ids = _finish(claim, seconds, **known) if claim else ()
+            work_ids = _finish(claims[0], seconds, **known)
+
+
+def _nothing_to_do(work_id: str) -> None:
+    """Ends a message of our own that came twice without a word (raises Ignore): Flower would tell of a success where
+    the first one failed. Somebody who sent the task by hand, as Flower's API lets them, is given another attempt of an
+    analysis that failed, as by POST /incidents/<id>/retry.
+    """
+    if WORK_ID.fullmatch(current_task.request.id or ""):
+        raise Ignore
+    incident_id = work_id.partition(".")[0]
+    if again := intake.investigate_again(parts().database, incident_id, only_failed=True):
+        _log.info("retried_by_hand", incident=incident_id)
+        publish(again.work)
 
 
 def _time_limit(kind: str) -> float:
@@ -147,11 +167,8 @@ def _time_limit(kind: str) -> float:
     }[kind]
 
 
-def _ask_sources(work_ids: Sequence[str], seconds: float, question: pipeline.Question) -> tuple[str, ...]:
+def _ask_sources(claims: Sequence[Claim], seconds: float, question: pipeline.Question) -> tuple[str, ...]:
     """Asks sources of one attempt at the same time. Gives what they opened, and raises StageFailure."""
-    claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds))
-    if not claims:
-        return ()
     if len(claims) == 1:
         return _finish(claims[0], seconds, question=question)
     with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from shared.alert import Severity
 from shared.database import Database
 from shared.incident import QueuePlace, Status
+from shared.known_services import remember
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
 from shared.tables import AttemptRow, IncidentRow, WorkRow
@@ -40,7 +41,8 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
         if free <= 0:
             return ()
         chosen = session.execute(_in_turn().limit(free)).all()
-        for work_id, incident_id, attempt in chosen:
+        for work_id, incident_id, attempt, service in chosen:
+            remember(incident_id, service)
             session.execute(
                 update(WorkRow).where(WorkRow.id == work_id).values(state="pending", due_at=moment + UNPUBLISHED)
             )
@@ -49,7 +51,7 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
                 .where(AttemptRow.incident_id == incident_id, AttemptRow.number == attempt)
                 .values(admitted_at=moment)
             )
-    return tuple(work_id for work_id, _, _ in chosen)
+    return tuple(work_id for work_id, *_ in chosen)
 
 
 def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlace]:
@@ -81,7 +83,7 @@ def _waiting() -> tuple[ColumnElement[bool], ...]:
     return WorkRow.kind == "investigate", WorkRow.state == "waiting", IncidentRow.status == Status.QUEUED
 
 
-def _in_turn() -> Select[str, str, int]:
+def _in_turn() -> Select[str, str, int, str]:
     """Waiting work in the order in which it is admitted."""
     busy = (
         select(IncidentRow.service, func.count().label("busy"))
@@ -93,7 +95,7 @@ def _in_turn() -> Select[str, str, int]:
     rank = _rank()
     turn = func.row_number().over(partition_by=(IncidentRow.service, rank), order_by=WorkRow.created_at)
     return (
-        select(WorkRow.id, WorkRow.incident_id, WorkRow.attempt)
+        select(WorkRow.id, WorkRow.incident_id, WorkRow.attempt, IncidentRow.service)
         .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
         .outerjoin(busy, busy.c.service == IncidentRow.service)
         .where(*_waiting())

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from shared.database import Database, UtcDateTime
 from shared.incident import Brief, BroughtContext, Coverage, Diagnosis, Fact, Link, Status, Usage
+from shared.known_services import remember
 from shared.moment import now
 from shared.store import pushes
 from shared.store.covering import awakened
@@ -85,6 +86,7 @@ def reported(database: Database, incident_id: str) -> Reported:
     """What the alerts of the incident said. Raises sqlalchemy.exc.NoResultFound."""
     with database.reading() as session:
         row = session.get_one(IncidentRow, incident_id)
+        remember(row.id, row.service)
         errors = session.scalars(
             select(AlertRow.errors)
             .where(AlertRow.incident_id == incident_id, AlertRow.errors.is_not(None))

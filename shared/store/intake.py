@@ -16,6 +16,7 @@ from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database, insert_unless_there
 from shared.group_commit import GroupCommit
 from shared.incident import BroughtContext, Status
+from shared.known_services import remember
 from shared.moment import now
 from shared.store import arrivals, opening, pushes
 from shared.store.arrivals import Accepted, Arrival
@@ -131,12 +132,15 @@ def open_manual(database: Database, request: ManualRequest, key: IdempotencyKey 
         return _used(session, key) or Intake()
 
 
-def investigate_again(database: Database, incident_id: str) -> Intake | None:
-    """Asks for another attempt, unless one is under way. None when there is no such incident."""
+def investigate_again(database: Database, incident_id: str, only_failed: bool = False) -> Intake | None:
+    """Asks for another attempt, unless one is under way. None when there is no such incident, or it did not fail and
+    `only_failed` is asked for.
+    """
     with database.writing() as session:
         row = session.get(IncidentRow, incident_id, with_for_update=True)
-        if row is None:
+        if row is None or (only_failed and row.status != Status.FAILED):
             return None
+        remember(row.id, row.service)
         if not Status(row.status).finished:
             return Intake((Accepted(row.id, Status(row.status), new=False),))
         return Intake((Accepted(row.id, Status.QUEUED, new=False),), (_next_attempt(session, row, now()),))

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.incident import Link, Status
+from shared.known_services import remember
 from shared.moment import CLOCK_TOLERANCE
 from shared.store.arrivals import Arrival
 from shared.store.work import work_row
@@ -59,7 +60,7 @@ def told(delivery: Delivery, group: AlertGroup, alerts: Sequence[Alert], moment:
 
 def incident_row(moment: datetime, **values: Any) -> dict[str, Any]:
     """The row of a new incident with a new id: `values`, and what is the same for every new one."""
-    return {
+    row: dict[str, Any] = {
         "id": base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower(),
         "status": Status.QUEUED,
         "revision": 1,
@@ -73,6 +74,8 @@ def incident_row(moment: datetime, **values: Any) -> dict[str, Any]:
         "links": [],
         "closest": [],
     } | values
+    remember(row["id"], row["service"])
+    return row
 
 
 def alert_row(incident_id: str, identity: str, alert: Alert, moment: datetime) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import pytest
 from celery.beat import Scheduler
 
 from shared import task_queue
+from shared.known_services import MOST, remember, service_of
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.settings import Storage
-from shared.task_queue import RECONCILE_SECONDS, Publisher, kind_of, make_celery, messages
+from shared.task_queue import RECONCILE_SECONDS, Publisher, described, kind_of, make_celery, messages
 
 
 def test_a_broker_that_hangs_holds_nobody_up_and_nothing_is_dropped() -> None:
@@ -76,3 +77,25 @@ def test_beat_goes_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch
 def test_a_worker_whose_clock_is_ahead_takes_beats_messages() -> None:
     (entry,) = make_celery(Storage.read()).conf.beat_schedule.values()
     assert entry["options"]["expires"] >= CLOCK_TOLERANCE.total_seconds()
+
+
+def test_a_message_is_described_for_people() -> None:
+    remember("abc", "invoice-api")
+    assert described(["abc.2.investigate"]) == "invoice-api: investigate, attempt 2"
+    together = ["abc.1.gather.logs.loki", "abc.1.gather.changes.git"]
+    assert described(together) == "invoice-api: gather logs.loki and changes.git, attempt 1"
+    assert described(["unheard.1.diagnose"]) == "diagnose, attempt 1"
+
+
+def test_what_a_service_calls_itself_does_no_harm_there() -> None:
+    remember("abc", "<script>alert('x')</script>\n" + "x" * 100)
+    told = described(["abc.1.diagnose"])
+    assert set("<>'\n").isdisjoint(told)
+    assert len(told) < 100
+
+
+def test_only_so_many_services_are_remembered() -> None:
+    for number in range(MOST + 5):
+        remember(f"n{number}", "search")
+    assert service_of("n4") is None
+    assert service_of(f"n{MOST + 4}") == "search"

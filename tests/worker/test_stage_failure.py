@@ -18,7 +18,7 @@ from worker.parts import Parts
 SECRET = "hunter2pass"
 
 
-def broken_stage(parts: Parts, claim: Claim) -> tuple[str, ...]:
+def broken_stage(parts: Parts, claim: Claim, question: object) -> tuple[str, ...]:
     raise ValueError(f"cannot parse postgres://app:{SECRET}@db/app")
 
 
