@@ -72,7 +72,7 @@ def redis(folder: Path) -> Iterator[int]:
     """A Redis that keeps nothing on disk; its port."""
     port = free_port()
     with running(redis_command(port, folder), folder / "redis.log", os.environ):
-        _until(lambda: bool(Redis(port=port).ping()), folder / "redis.log")
+        until(lambda: bool(Redis(port=port).ping()), folder / "redis.log")
         yield port
 
 
@@ -113,7 +113,7 @@ def _whydown(folder: Path, database: str, queue: int, settings: Mapping[str, str
     subprocess.run([*whydown, "migrate"], env=environment, cwd=folder, check=True, capture_output=True)
     port = free_port()
     with running((*whydown, "web", "--port", str(port)), folder / "whydown.log", environment) as process:
-        _until(lambda: requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).ok, folder / "whydown.log")
+        until(lambda: requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).ok, folder / "whydown.log")
         yield Receiver("ours", port, "/webhook/alertmanager", process, database)
 
 
@@ -127,11 +127,16 @@ def _floor(folder: Path, database: str, queue: int) -> Iterator[Receiver]:
     }
     port = free_port()
     with running(floor_command(port), folder / "floor.log", environment) as process:
-        _until(lambda: requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok, folder / "floor.log")
+        until(lambda: requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok, folder / "floor.log")
         yield Receiver("floor", port, "/alerts", process, database)
 
 
 def floor_command(port: int) -> tuple[str, ...]:
+    """The bare receiver."""
+    return gunicorn(sys.executable, "benchmarks.floor:app", port)
+
+
+def gunicorn(python: str, application: str, port: int) -> tuple[str, ...]:
     """gunicorn with as many processes and threads as Whydown's receiver, and set up like it for a burst."""
     options = {
         "bind": f"127.0.0.1:{port}",
@@ -143,10 +148,11 @@ def floor_command(port: int) -> tuple[str, ...]:
         "worker-connections": "2048",
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return (sys.executable, "-m", "gunicorn", "--no-control-socket", *flags, "benchmarks.floor:app")
+    return (python, "-m", "gunicorn", "--no-control-socket", *flags, application)
 
 
-def _until(look: Callable[[], bool], log: Path) -> None:
+def until(look: Callable[[], bool], log: Path) -> None:
+    """Returns once it is so. Raises TimeoutError, with the end of the log, when that takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with suppress(requests.RequestException, RedisError):

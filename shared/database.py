@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Executable, Table, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
@@ -48,7 +48,7 @@ class Database:
         """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL."""
         self.url = url
         self.engine = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _server(url, pool_size)
-        self._single: Engine | None = None
+        self._for_single: Engine | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -66,29 +66,30 @@ class Database:
             yield session
 
     @contextmanager
-    def committing(self) -> Iterator[Connection]:
-        """As `writing`, but the bare connection: for statements on rows that nobody makes objects of."""
-        with self._for_writing().begin() as connection:
-            yield connection
-
-    def commit_statement(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Sends one statement of PostgreSQL that is a transaction of its own, in one round trip, and gives its rows.
-        Where the connection turns out to have ended it is sent once more: it must bear that.
+    def driver(self) -> Iterator[Any]:
+        """The driver's own connection, for statements so frequent that SQLAlchemy's part would take as long as theirs.
+        It raises what SQLAlchemy would. Nothing is begun: on PostgreSQL each statement is a transaction of its own.
         """
-        if self._single is None:
-            self._single = _server(
-                self.url,
-                1,
-                _PLANNED_ONCE,
-                pool_reset_on_return=None,
-                isolation_level="AUTOCOMMIT",
-            )
+        engine = self.engine if self.is_sqlite else self._single()
+        dialect, errors = engine.dialect, engine.dialect.loaded_dbapi
+        connection = engine.raw_connection()
         try:
-            return _executed(self._single, statement, parameters)
-        except DBAPIError as failure:
-            if not failure.connection_invalidated:
-                raise
-            return _executed(self._single, statement, parameters)
+            yield connection.dbapi_connection
+        except errors.Error as failure:
+            ended = dialect.is_disconnect(failure, connection.dbapi_connection, None)
+            if ended:
+                connection.invalidate(failure)
+            raise DBAPIError.instance(
+                None,
+                None,
+                failure,
+                errors.Error,
+                hide_parameters=True,
+                connection_invalidated=ended,
+                dialect=dialect,
+            ) from failure
+        finally:
+            connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -99,38 +100,22 @@ class Database:
     def close(self) -> None:
         """Gives every connection back."""
         self.engine.dispose()
-        if self._single is not None:
-            self._single.dispose()
+        if self._for_single is not None:
+            self._for_single.dispose()
+
+    def _single(self) -> Engine:
+        if self._for_single is None:
+            self._for_single = _server(
+                self.url,
+                1,
+                _PLANNED_ONCE,
+                pool_reset_on_return=None,
+                isolation_level="AUTOCOMMIT",
+            )
+        return self._for_single
 
     def _for_writing(self) -> Engine:
         return self.engine.execution_options(**{_WRITES: True}) if self.is_sqlite else self.engine
-
-
-def _executed(engine: Engine, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
-    """The rows of a statement, by the driver alone: SQLAlchemy's own part would take as long as the driver's. Raises
-    what SQLAlchemy would.
-    """
-    dialect, driver = engine.dialect, engine.dialect.loaded_dbapi
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
-    except driver.Error as failure:
-        ended = dialect.is_disconnect(failure, connection.dbapi_connection, None)
-        if ended:
-            connection.invalidate(failure)
-        raise DBAPIError.instance(
-            statement,
-            None,
-            failure,
-            driver.Error,
-            hide_parameters=True,
-            connection_invalidated=ended,
-            dialect=dialect,
-        ) from failure
-    finally:
-        connection.close()
 
 
 def is_away(failure: BaseException) -> bool:

@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -62,4 +61,6 @@ def load_target(target: str) -> type:
 
 @cache
 def _third_party(group: str) -> dict[str, str]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - the command line shows its help without it
+
     return {point.name: point.value for point in entry_points(group=group)}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import Database
 from shared.errors import WhydownError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _log = structlog.get_logger(__name__)
 
@@ -29,12 +30,16 @@ class SchemaBehind(WhydownError):
 
 def upgrade(database: Database) -> str:
     """Brings the schema up to date; gives the revision it is at then. Safe to run while an older version serves."""
+    from alembic import command  # noqa: PLC0415 - nobody else needs Alembic, which takes long to import
+
     _run(database, lambda config: command.upgrade(config, "head"))
     return _head()
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Takes the schema back to `revision` (`base` for none at all), with the data of what is taken away."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     _run(database, lambda config: command.downgrade(config, revision))
 
 
@@ -44,7 +49,8 @@ def check(database: Database) -> None:
     """
     try:
         with database.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            known = inspect(connection).has_table("alembic_version")
+            current = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
     except SQLAlchemyError as failure:
         reason = type(failure).__name__
         raise Unreachable(f"the database cannot be reached ({reason}): check WHYDOWN_DATABASE_URL") from None
@@ -61,22 +67,28 @@ def check_at_start(database: Database) -> None:
         _log.warning("database_unreachable", reason=str(away))
 
 
-@cache
 def _earlier() -> frozenset[str]:
-    script = ScriptDirectory.from_config(_config())
-    return frozenset(step.revision for step in script.walk_revisions()) - {_head()}
+    return frozenset(_revisions()) - {_head()}
 
 
 def _config() -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     config.set_main_option("path_separator", "os")
     return config
 
 
-@cache
 def _head() -> str:
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return max(_revisions())
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """Every migration's file begins with its revision, and they follow each other in order."""
+    names = (each.name for each in files("migrations").joinpath("versions").iterdir())
+    return tuple(name.partition("_")[0] for name in names if name[:1].isdigit() and name.endswith(".py"))
 
 
 def _run(database: Database, act: Callable[[Config], None]) -> None:

@@ -5,18 +5,18 @@ are delivered again. Everything else (a refire, something resolved) is left to s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any, Final, cast
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from shared.database import Database, is_away
 from shared.incident import Status
+from shared.moment import utc
 from shared.tables import AlertRow, AttemptRow, Base, IncidentRow, WorkRow
 
 Row = dict[str, Any]
@@ -86,7 +86,7 @@ def _committed(database: Database, arrivals: Sequence[Arrival]) -> dict[str, Acc
 def _rows(arrivals: Sequence[Arrival]) -> dict[type[Base], list[Row]]:
     return {
         IncidentRow: [each.incident for each in arrivals],
-        AlertRow: sorted(chain.from_iterable(each.alerts for each in arrivals), key=lambda row: str(row["identity"])),
+        AlertRow: sorted(_alerts(arrivals), key=lambda row: str(row["identity"])),
         AttemptRow: [each.attempt for each in arrivals],
         WorkRow: [each.work for each in arrivals],
     }
@@ -97,12 +97,24 @@ Taken = tuple[str, str, str, bool]
 
 
 def _taken_by_postgresql(database: Database, arrivals: Sequence[Arrival]) -> Sequence[Taken]:
-    """One statement, and so one round trip; sent again, it finds what it stored."""
+    """One statement, and so one round trip. Where the connection turns out to have ended it is sent once more: it then
+    finds what it stored.
+    """
     rows = {
         table.__tablename__: json.dumps(of_table, default=datetime.isoformat)
         for table, of_table in _rows(arrivals).items()
     }
-    return database.commit_statement(_statement(), rows)
+    try:
+        return _sent(database, rows)
+    except DBAPIError as failure:
+        if not failure.connection_invalidated:
+            raise
+        return _sent(database, rows)
+
+
+def _sent(database: Database, rows: Mapping[str, str]) -> Sequence[Taken]:
+    with database.driver() as connection:
+        return cast("Sequence[Taken]", connection.cursor().execute(_statement(), rows).fetchall())
 
 
 _POSTGRESQL: Final = """
@@ -152,17 +164,17 @@ SELECT asked, id, status, false FROM again UNION ALL SELECT id, id, status, true
 @cache
 def _statement() -> str:
     tables = (IncidentRow, AlertRow, AttemptRow, WorkRow)
-    columns = {table.__tablename__: ", ".join(_table(table).columns.keys()) for table in tables}
+    columns = {table.__tablename__: ", ".join(table.__table__.columns.keys()) for table in tables}
     return _POSTGRESQL.format(**columns)
 
 
 def _taken_by_sqlite(database: Database, arrivals: Sequence[Arrival]) -> Sequence[Taken]:
     """A statement for each table: SQLite's take no round trip, and it has one writer at a time."""
-    identities = [alert["identity"] for each in arrivals for alert in each.alerts]
-    keys = [each.incident["open_key"] for each in arrivals]
-    with database.committing() as connection:
-        known = set(connection.execute(_KNOWN, {"identities": identities}).scalars())
-        standing = {key: (found, status) for key, found, status in connection.execute(_STANDING, {"keys": keys})}
+    with database.driver() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        known = {one for (one,) in connection.execute(_KNOWN, _array(alert["identity"] for alert in _alerts(arrivals)))}
+        keys = _array(each.incident["open_key"] for each in arrivals)
+        standing = {key: (found, status) for key, found, status in connection.execute(_STANDING, keys)}
         opened, again = [], []
         for each in arrivals:
             seen = sum(alert["identity"] in known for alert in each.alerts)
@@ -170,43 +182,49 @@ def _taken_by_sqlite(database: Database, arrivals: Sequence[Arrival]) -> Sequenc
                 again.append(each)
             elif seen == 0 and each.incident["open_key"] not in standing:
                 opened.append(each)
-        if again:
-            connection.execute(_AGAIN, [{f"the_{name}": each.incident[name] for name in _SEEN} for each in again])
-            counted = [{f"the_{name}": alert[name] for name in _COUNTED} for each in again for alert in each.alerts]
-            connection.execute(_COUNT, counted)
-        if opened:
-            for table, rows in _rows(opened).items():
-                connection.execute(insert(_table(table)), rows)
+        connection.executemany(_AGAIN, [_bound(each.incident) for each in again])
+        connection.executemany(_COUNT, [_bound(alert) for alert in _alerts(again)])
+        for table, rows in _rows(opened).items():
+            connection.executemany(_insert(table), [_bound(row) for row in rows])
+        connection.execute("COMMIT")
     return [
         *((one.incident["id"], *standing[one.incident["open_key"]], False) for one in again),
         *((one.incident["id"], one.incident["id"], one.incident["status"], True) for one in opened),
     ]
 
 
-_KNOWN: Final = select(AlertRow.identity).where(AlertRow.identity.in_(bindparam("identities", expanding=True)))
-_STANDING: Final = select(IncidentRow.open_key, IncidentRow.id, IncidentRow.status).where(
-    IncidentRow.open_key.in_(bindparam("keys", expanding=True))
-)
-_SEEN: Final = ("open_key", "last_seen_at", "truncated_alerts", "callback_url")
-_COUNTED: Final = ("identity", "received_at")
-
-
-def _table(of: type[Base]) -> Table:
-    return cast("Table", of.__table__)
-
-
-_AGAIN: Final = (
-    update(_table(IncidentRow))
-    .where(IncidentRow.open_key == bindparam("the_open_key"))
-    .values(
-        revision=IncidentRow.revision + 1,
-        last_seen_at=bindparam("the_last_seen_at"),
-        truncated_alerts=bindparam("the_truncated_alerts"),
-        callback_url=func.coalesce(IncidentRow.callback_url, bindparam("the_callback_url")),
-    )
-)
+_KNOWN: Final = "SELECT identity FROM alerts WHERE identity IN (SELECT value FROM json_each(?))"
+_STANDING: Final = "SELECT open_key, id, status FROM incidents WHERE open_key IN (SELECT value FROM json_each(?))"
+_AGAIN: Final = """
+UPDATE incidents SET revision = revision + 1, last_seen_at = :last_seen_at, truncated_alerts = :truncated_alerts,
+    callback_url = coalesce(callback_url, :callback_url)
+WHERE open_key = :open_key
+"""
 _COUNT: Final = (
-    update(_table(AlertRow))
-    .where(AlertRow.identity == bindparam("the_identity"))
-    .values(deliveries=AlertRow.deliveries + 1, last_received_at=bindparam("the_received_at"))
+    "UPDATE alerts SET deliveries = deliveries + 1, last_received_at = :received_at WHERE identity = :identity"
 )
+
+
+@cache
+def _insert(table: type[Base]) -> str:
+    columns = table.__table__.columns.keys()
+    return f"INSERT INTO {table.__tablename__} ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"  # noqa: S608
+
+
+def _alerts(arrivals: Sequence[Arrival]) -> Iterator[Row]:
+    return chain.from_iterable(each.alerts for each in arrivals)
+
+
+def _array(values: Iterable[str]) -> tuple[str]:
+    return (json.dumps(list(values)),)
+
+
+def _bound(row: Row) -> Row:
+    """A row as SQLAlchemy's types keep it on SQLite."""
+    return {name: _kept(value) for name, value in row.items()}
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return json.dumps(value) if isinstance(value, dict | list) else value

@@ -57,6 +57,10 @@ def test_a_later_schema_is_fine_for_an_older_version(empty: Database) -> None:
 REVISIONS = [step.revision for step in ScriptDirectory.from_config(schema._config()).walk_revisions()][::-1]
 
 
+def test_the_names_of_the_files_tell_the_order_of_the_migrations() -> None:
+    assert sorted(schema._revisions()) == REVISIONS
+
+
 @pytest.mark.parametrize(("before", "after"), list(pairwise(REVISIONS)))
 def test_every_step_keeps_what_is_there_and_serves_the_version_before(empty: Database, before: str, after: str) -> None:
     """What the version before writes, reads and changes, column by column, works on after the step."""

@@ -1,0 +1,164 @@
+"""How long it takes until the receiver answers, and until the command line does.
+
+`python -m benchmarks.startup [--seed N] [--quick] [--json]`. `whydown web` beside a bare Flask behind gunicorn, both
+until the first request is answered, and `whydown --help` beside `python -c pass`, turn about; the medians' ratios.
+Exit status 1 when the receiver takes more than 3 times as long as the bare one, or the help more than 4 times as long
+as an interpreter that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import floor
+from benchmarks.receiving import floor_command, running
+from tests.installation import REPOSITORY, free_port
+
+WEB: Final = 3.0
+HELP: Final = 4.0
+GOALS: Final = {"webRatio": f"at most {WEB:g}", "helpRatio": f"at most {HELP:g}"}
+RUNS: Final = 15
+QUICK: Final = 3
+PATIENCE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.002
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds of each, run by run."""
+
+    web: Sequence[float]
+    bare: Sequence[float]
+    help: Sequence[float]
+    python: Sequence[float]
+
+    @property
+    def web_ratio(self) -> float:
+        """The receiver's median in times of the bare one's."""
+        return statistics.median(self.web) / statistics.median(self.bare)
+
+    @property
+    def help_ratio(self) -> float:
+        """The help's median in times of the interpreter's."""
+        return statistics.median(self.help) / statistics.median(self.python)
+
+    @property
+    def reached(self) -> bool:
+        """Whether both goals are."""
+        return self.web_ratio <= WEB and self.help_ratio <= HELP
+
+    def wire(self) -> dict[str, Any]:
+        """For programs."""
+        timed = {"web": self.web, "bare": self.bare, "help": self.help, "python": self.python}
+        return {
+            "webRatio": round(self.web_ratio, 2),
+            "helpRatio": round(self.help_ratio, 2),
+            "medianMillis": {name: round(1000 * statistics.median(seconds)) for name, seconds in timed.items()},
+            "runs": len(self.web),
+        }
+
+    def table(self) -> str:
+        """For people."""
+        millis = self.wire()["medianMillis"]
+        return "\n".join(
+            (
+                f"whydown web ready     {millis['web']:>6} ms   bare Flask ready {millis['bare']:>6} ms   "
+                f"ratio {self.web_ratio:.2f} (goal {WEB:g})",
+                f"whydown --help        {millis['help']:>6} ms   python -c pass   {millis['python']:>6} ms   "
+                f"ratio {self.help_ratio:.2f} (goal {HELP:g})",
+            )
+        )
+
+
+def measured(runs: int) -> Outcome:
+    """So many runs of each, turn about, after one of each that fills the caches."""
+    with tempfile.TemporaryDirectory(prefix="whydown-startup-", ignore_cleanup_errors=True) as parent:
+        folder = Path(parent)
+        environment = _environment(folder)
+        whydown = (sys.executable, "-m", "whydown")
+        subprocess.run([*whydown, "migrate"], env=environment, cwd=folder, check=True, capture_output=True)
+        floor.create_table(environment["FLOOR_DATABASE"])
+        ways: dict[str, Callable[[], float]] = {
+            "web": lambda: _ready(lambda port: (*whydown, "web", "--port", str(port)), folder, environment),
+            "bare": lambda: _ready(floor_command, folder, environment),
+            "help": lambda: _over((*whydown, "--help"), folder, environment),
+            "python": lambda: _over((sys.executable, "-c", "pass"), folder, environment),
+        }
+        taken = _turns(ways, runs)
+    return Outcome(**taken)
+
+
+def _turns(ways: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    rounds = [{name: way() for name, way in ways.items()} for _ in range(runs + 1)]
+    return {name: [each[name] for each in rounds[1:]] for name in ways}
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHYDOWN_", "OPENAI_"))}
+    return {
+        **kept,
+        "PYTHONPATH": str(REPOSITORY),
+        "WHYDOWN_DATA": str(folder),
+        "FLOOR_DATABASE": str(folder / "floor.db"),
+        "FLOOR_REDIS": "6379",
+    }
+
+
+def _ready(command: Callable[[int], Sequence[str]], folder: Path, environment: Mapping[str, str]) -> float:
+    """Seconds until a server answers its first request."""
+    port = free_port()
+    began = time.perf_counter()
+    with running(command(port), folder / "server.log", environment):
+        while time.perf_counter() < began + PATIENCE_SECONDS:
+            if _answers(port):
+                return time.perf_counter() - began
+            time.sleep(_LOOK_SECONDS)
+    raise TimeoutError((folder / "server.log").read_text(errors="replace")[-3000:])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            return connection.recv(16).startswith(b"HTTP/1.1 2")
+    except OSError:
+        return False
+
+
+def _over(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> float:
+    """Seconds until a command has ended."""
+    began = time.perf_counter()
+    subprocess.run(command, env=dict(environment), cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="nothing here is left to chance: taken and not used")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} runs of each instead of {RUNS}")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    outcome = measured(QUICK if given.quick else RUNS)
+    print(outcome.table(), flush=True)
+    if given.json:
+        print(json.dumps({**outcome.wire(), "goals": GOALS}), flush=True)
+    return 0 if outcome.reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
