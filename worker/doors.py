@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from typing import Final
 
 from shared.store.pushes import recipient_of
 
-EACH: Final = 6
-"""Pushes to one recipient at once: those that answer within a moment never fill it for long."""
-ALL: Final = 24
-"""Pushes at once: the default of WHYDOWN_WORKER_CONCURRENCY leaves more than half of the threads to investigations."""
+THREADS: Final = 64
+"""Of a worker, unless it is told otherwise."""
 MOST_WAITING: Final = 1_000
 
 
@@ -22,19 +21,36 @@ class Doors:
 
     def __init__(self) -> None:
         """Everybody may come in."""
+        self.among(THREADS)
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
         self._waiting: dict[str, deque[str]] = {}
+        self._closed: dict[str, float] = {}
+
+    def among(self, threads: int) -> None:
+        """Leaves more than half of so many threads to investigations, and shares the rest among four recipients: those
+        that answer within a moment never fill their part for long.
+        """
+        self.most = max(1, threads * 3 // 8)
+        self.most_each = max(1, self.most // 4)
 
     def enter(self, work_id: str) -> bool:
         """Whether this push may be made now; then it has to `leave`."""
         recipient = _recipient(work_id)
         with self._lock:
+            if self._closed.get(recipient, 0.0) > time.monotonic():
+                return False  # the reconciler calls it
+            self._closed.pop(recipient, None)
             if self._has_room(recipient):
                 self._inside[recipient] += 1
                 return True
             self._waiting.setdefault(recipient, deque(maxlen=MOST_WAITING)).append(work_id)
             return False
+
+    def close(self, work_id: str, seconds: float) -> None:
+        """The recipient asked to be left alone for so long: other pushes need not find that out one by one."""
+        with self._lock:
+            self._closed[_recipient(work_id)] = time.monotonic() + seconds
 
     def leave(self, work_id: str) -> tuple[str, ...]:
         """Makes room; gives who may come in for it."""
@@ -53,7 +69,7 @@ class Doors:
             return ()
 
     def _has_room(self, recipient: str) -> bool:
-        return self._inside[recipient] < EACH and self._inside.total() < ALL
+        return self._inside[recipient] < self.most_each and self._inside.total() < self.most
 
 
 def _recipient(work_id: str) -> str:

@@ -49,6 +49,9 @@ AGAIN: Final = timedelta(seconds=5)
 # Seconds to the next try of a push, as Svix spaces them: https://docs.svix.com/retries.
 PUSH_PAUSES: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 
+PATIENT_TRIES: Final = 3
+"""So often a recipient's own wish (Retry-After) replaces the pause."""
+
 # A source that never comes back, although its deadline should have stopped it, is closed by the reconciler then.
 GRACE_SECONDS: Final = 1.0
 
@@ -269,8 +272,16 @@ def _push_again(claim: Claim, failure: PushFailure) -> None:
     if failure.permanent or claim.tries > len(PUSH_PAUSES):
         _give_up(claim, reason)
     else:
-        pause = timedelta(seconds=max(PUSH_PAUSES[claim.tries - 1], failure.retry_after or 0))
+        pause = timedelta(seconds=_pause(claim, failure.retry_after))
         _hands.owe(lambda: publish(pushes.put_off(parts().database, claim, pause, reason)))
+
+
+def _pause(claim: Claim, asked: float | None) -> float:
+    """Seconds to the next try of a push. What the recipient asked for counts, but not for ever."""
+    if asked is None:
+        return PUSH_PAUSES[claim.tries - 1]
+    _doors.close(claim.work_id, asked)
+    return asked if claim.tries <= PATIENT_TRIES else max(PUSH_PAUSES[claim.tries - 1], asked)
 
 
 def _fail(claim: Claim, failure: StageFailure) -> None:
@@ -317,8 +328,9 @@ _clock = _Clock()
 
 # weak=False: Celery holds handlers weakly, and one that was collected is silently never called.
 @worker_ready.connect(weak=False)
-def _start(**_: Any) -> None:
+def _start(sender: Any, **_: Any) -> None:
     parts()
+    _doors.among(sender.pool.limit)
     _clock.start()
 
 

@@ -195,7 +195,7 @@ def _fallback(lines: Any) -> dict[str, Any]:
     https://docs.slack.dev/messaging/formatting-message-text#escaping.
     """
     text = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {"text": text[:_LONGEST], "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
+    return {"text": text[:_LONGEST], "unfurl_links": False, "unfurl_media": False}
 
 
 def _plain(text: str) -> dict[str, Any]:

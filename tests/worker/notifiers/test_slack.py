@@ -110,7 +110,7 @@ def test_nothing_from_outside_is_markup(api: StandIn, workspace: Workspace) -> N
         sent = json.dumps(message, ensure_ascii=False).replace(PAGE, "")
         assert not [each for each in FORBIDDEN if each in sent]
         assert "&amp;amp;" in message["text"] or "thread_ts" in message, "its own escape is escaped"
-        assert not {"mrkdwn", "section", "image", "user", "broadcast", "emoji"} & set(kinds(message["blocks"]))
+        assert not {"section", "image", "user", "broadcast", "emoji"} & set(kinds(message["blocks"]))
         assert [each["url"] for each in elements(message["blocks"]) if "url" in each] in ([PAGE], [])
 
 
