@@ -18,7 +18,7 @@ from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, now
 from shared.store import covering, deployments, findings, pushes
 from shared.store.covering import Awaited
-from shared.store.findings import Reported, Resolution
+from shared.store.findings import Conclusion, Reported, Resolution
 from shared.store.work import Claim
 from shared.task_queue import publish
 from worker import delivery, gathering
@@ -151,8 +151,7 @@ def diagnose(parts: Parts, claim: Claim) -> Store:
     else:
         url = f"{parts.public_url}/incidents/{leader.incident_id}" if parts.public_url else None
         conclusion = covered(case, whom, leader, url)
-    recipients = delivery.told(parts, claim.incident_id, "diagnosis", whom)
-    return partial(findings.conclude, parts.database, claim, replace(conclusion, recipients=recipients))
+    return partial(_conclude, parts, claim, conclusion, whom)
 
 
 def deliver(parts: Parts, claim: Claim) -> Store:
@@ -215,6 +214,11 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
         return None, told
     millis = round((time.monotonic() - started) * 1000)
     return told, gathering.catalog_coverage(CATALOG, told, millis)
+
+
+def _conclude(parts: Parts, claim: Claim, conclusion: Conclusion, whom: Scope) -> tuple[str, ...]:
+    recipients = delivery.told(parts, claim.incident_id, "diagnosis", whom)
+    return findings.conclude(parts.database, claim, replace(conclusion, recipients=recipients))
 
 
 def _inquiry(parts: Parts, told: Reported, whom: Scope) -> Inquiry:
