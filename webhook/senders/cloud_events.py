@@ -51,7 +51,15 @@ class CloudEvents(Sender):
             shown = ", ".join(sorted(set(filter(None, kinds)))[:3]) or "no events"
             return Delivery("cloudevents", (), ignored=f"no incident is told: {shown}")
         keyed = [(alert.fingerprint, alert) for alert in found]
-        return Delivery("cloudevents", groups_of(keyed, len(events[MOST_EVENTS:])))
+        own_id = None if isinstance(body, list) else _id(events[0])
+        return Delivery("cloudevents", groups_of(keyed, len(events[MOST_EVENTS:])), id=own_id)
+
+
+def _id(event: Mapping[str, Any]) -> str | None:
+    """What is the same when an event is sent again."""
+    told = event if "id" in event else within(event, "context")
+    told_id = first([within(told, "id")])
+    return f"{first([within(told, 'source')])} {told_id}" if told_id else None
 
 
 def _from_headers(body: Any, headers: Mapping[str, str]) -> Any:

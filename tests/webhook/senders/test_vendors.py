@@ -89,6 +89,17 @@ def test_cloud_events_in_every_form() -> None:
     assert parsed("cloudevents", plain).groups[0].service == "web"
 
 
+def test_a_cloud_event_sent_again_is_no_new_firing(sqlite: Database) -> None:
+    client = receiver_on(sqlite).test_client()
+    event = {"specversion": "1.0", "type": "com.example.alert", "source": "/x", "data": {"serviceName": "web"}}
+    counts = []
+    for number in ("1", "1", "2", None):
+        answer = client.post("/webhook/cloudevents", json=event | {"id": number})
+        (incident,) = answer.get_json()["incidents"]
+        counts.append(client.get(f"/incidents/{incident['id']}").get_json()["fireCount"])
+    assert counts == [1, 1, 2, 3]
+
+
 GENERIC = """
 alerts: events
 title: [payload.what, payload.name]
