@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,8 @@ class EntraId:
         """Raises ConfigurationError when the extra `azure` is not installed."""
         with of_extra("azure"):
             import azure.identity  # noqa: F401, PLC0415
+        # It warns of each place where it finds no identity; what comes of them all is told below.
+        logging.getLogger("azure.identity").setLevel(logging.ERROR)
         self._config = config
         self._lock = threading.Lock()
         self._tokens: dict[str, AccessToken] = {}
@@ -66,9 +69,20 @@ class EntraId:
                 except (AzureError, ValueError) as refused:
                     if deadline.passed():
                         raise DeadlineExceeded("Entra ID gave no token in time") from None
-                    said = printable(" ".join(str(refused).split()))[:300]
-                    raise SourceFailure(CoverageStatus.DENIED, f"Entra ID gives no token: {said}") from None
+                    raise SourceFailure(CoverageStatus.DENIED, f"no token: {self._why(refused)}") from None
             return known.token
+
+    def _why(self, refused: Exception) -> str:
+        if self._is_application:
+            return "Entra ID says " + printable(" ".join(str(refused).split()))[:300]
+        return (
+            "no managed or workload identity is to be had here: "
+            "give it one, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+        )
+
+    @property
+    def _is_application(self) -> bool:
+        return None not in (self._config.tenant, self._config.client, self._config.secret)
 
     def _credential(self, deadline: Deadline) -> TokenCredential:
         from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415

@@ -90,10 +90,12 @@ def catalog_coverage(name: str, match: CatalogMatch, millis: int) -> Coverage:
 
 
 def gaps(configured: Sequence[str], offered: dict[str, list[str]]) -> tuple[Coverage, ...]:
-    """A `notConfigured` line for each category that nobody can be asked about; `offered` says what could be set."""
-    present = {name.partition(".")[0] for name in configured if name not in AT_HAND}
+    """A `notConfigured` line for each category that nobody can be asked about; `offered` says what could be set, with
+    more about it in parentheses, for which the line has no room.
+    """
+    present = {name.partition(".")[0] for name in configured if name not in (*AT_HAND, *_IN_PART)}
     return tuple(
-        Coverage(source=category, status=CoverageStatus.NOT_CONFIGURED, detail=f"set {' or '.join(ways)}")
+        Coverage(source=category, status=CoverageStatus.NOT_CONFIGURED, detail=f"set {_either(ways)}")
         for category, ways in offered.items()
         if category not in present
     )
@@ -103,6 +105,14 @@ AT_HAND: Final = ("changes.deployments", "logs.alert")
 """Sources of what Whydown was told itself: they ask nobody, need no setting, and do not fill the gap of their
 category.
 """
+
+_IN_PART: Final = ("logs.kubernetes",)
+"""Sources that know too little to fill the gap of their category: of crashes, but nothing of what is logged otherwise."""
+
+
+def _either(ways: Sequence[str]) -> str:
+    *others, last = dict.fromkeys(way.partition(" (")[0] for way in ways)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _facts(

@@ -65,3 +65,11 @@ def test_one_that_hangs_is_given_up_at_the_deadline(pem: Path) -> None:
     server = StandIn(hang, pem)
     with server, pytest.raises(DeadlineExceeded):
         entra(server.url).token(SCOPE, Deadline.after(0.5))
+
+
+def test_without_any_identity_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The machine's identity is asked for at an address that only clouds have: here it is a closed port.
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
+    with pytest.raises(SourceFailure, match="AZURE_TENANT_ID") as failure:
+        EntraId(Config()).token(SCOPE, Deadline.after(20))
+    assert failure.value.status is CoverageStatus.DENIED

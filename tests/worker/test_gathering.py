@@ -111,9 +111,10 @@ def test_facts_are_bounded_and_the_cut_is_told() -> None:
 
 
 def test_a_category_without_any_source_is_a_gap_that_says_what_to_set() -> None:
-    offered = {"catalog": ["WHYDOWN_CATALOG"], "logs": ["WHYDOWN_LOG_FILES", "LOKI_URL"], "changes": ["GITHUB_TOKEN"]}
-    found = gathering.gaps(["changes.git", "changes.deployments", "logs.alert"], offered)
+    logs = ["WHYDOWN_LOG_FILES (a folder)", "LOKI_URL", "X_URL", "LOKI_URL"]
+    offered = {"catalog": ["WHYDOWN_CATALOG"], "logs": logs, "changes": ["GITHUB_TOKEN"]}
+    found = gathering.gaps(["changes.git", "changes.deployments", "logs.alert", "logs.kubernetes"], offered)
     assert [(line.source, line.status, line.detail) for line in found] == [
         ("catalog", CoverageStatus.NOT_CONFIGURED, "set WHYDOWN_CATALOG"),
-        ("logs", CoverageStatus.NOT_CONFIGURED, "set WHYDOWN_LOG_FILES or LOKI_URL"),
+        ("logs", CoverageStatus.NOT_CONFIGURED, "set WHYDOWN_LOG_FILES, LOKI_URL or X_URL"),
     ]

@@ -95,6 +95,9 @@ def test_what_ended_a_container_is_not_hidden_by_what_follows_from_it() -> None:
         brief = make(inquiry().scope, facts_of(server), (), complete=True)
     assert "OOMKilled: container api" in brief.summary
     assert [signature.level for signature in brief.signatures] == ["error", "warning", "warning"]
+    (hint,) = brief.explanations
+    assert hint.statement.startswith("Kubernetes says of invoice-api: OOMKilled: container api")
+    assert brief.verdict == "undecided", "it may be what a change asked for"
 
 
 def test_pods_of_one_trouble_are_one_signature_that_the_brief_counts_as_an_error() -> None:

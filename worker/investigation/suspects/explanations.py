@@ -119,8 +119,33 @@ def _bad_data(facts: Sequence[Fact], symptoms: Symptoms, known: frozenset[str]) 
     return best
 
 
+_HINT: Final = 0.45
+"""Less than STRONG: a platform kills and holds back for reasons of its own, and for what a change asked of it."""
+
+
+def _platform(facts: Sequence[Fact], symptoms: Symptoms, known: frozenset[str]) -> Explanation | None:
+    """The platform itself ended something or does not let it start."""
+    found = [
+        fact
+        for fact in facts
+        if fact.kind == "signature"
+        and not fact.data.get("baselineCount")
+        and weights.PLATFORM_SAYS.match(str(fact.data.get("example")))
+    ]
+    if not found:
+        return None
+    first = min(found, key=lambda fact: (fact.at is None, fact.at or 0, fact.id))
+    return Explanation(
+        kind="platform",
+        statement=f"Kubernetes says of {first.service}: {str(first.data.get('example')).partition(chr(10))[0][:200]}",
+        strength=_HINT,
+        facts=tuple(fact.id for fact in found)[:6],
+    )
+
+
 _LOOKS: Final[tuple[Callable[[Sequence[Fact], Symptoms, frozenset[str]], Explanation | None], ...]] = (
     _traffic,
     _provider,
     _bad_data,
+    _platform,
 )

@@ -469,7 +469,14 @@ SPOKEN_CAUSES: Final = (
     ),
 )  # fmt: skip
 
+PLATFORM_SAYS: Final = re.compile(
+    r"(OOMKilled|OOMKilling|SystemOOM|Evicted|Unschedulable|FailedScheduling|NodeNotReady|FailedMount|FailedAttachVolume"
+    r"|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError|FailedCreate): "
+)
+"""How what Kubernetes ended or does not let start is told (`worker.kubernetes_objects`)."""
+
 OTHER_CAUSES: Final = {
+    "platform": re.compile(r""),  # it excuses no change
     "traffic": re.compile(
         r"retr|backoff|poll|interval|cache|ttl|loop|cron|schedule|replica|scal|limit|pool|batch", re.I
     ),
