@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -71,6 +71,16 @@ def _split_words(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 """A setting that lists words, separated by commas or spaces."""
+
+
+def _is_http(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("must start with https:// or http://")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_is_http)]
+"""A setting that is the address of a server."""
 
 
 def setting(*names: str, default: Any, description: str) -> Any:

@@ -107,7 +107,7 @@ category.
 """
 
 _IN_PART: Final = ("logs.kubernetes",)
-"""Sources that know too little to fill the gap of their category: of crashes, but nothing of what is logged otherwise."""
+"""Sources that know too little to fill the gap of their category: of crashes, but not what is logged otherwise."""
 
 
 def _either(ways: Sequence[str]) -> str:

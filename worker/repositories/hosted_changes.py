@@ -10,9 +10,8 @@ from typing import Final, TypeVar
 
 from shared.deploy import Deploy
 from shared.incident import Fact
-from shared.moment import Deadline, DeadlineExceeded
-from worker.each_target import each_target
-from worker.inquiry import Gathered, Inquiry, Scope, SourceFailure, Target, Window
+from shared.moment import DeadlineExceeded
+from worker.inquiry import Gathered, SourceFailure, Target, Window
 from worker.repositories.changes import (
     AFTER_ALERT,
     BEFORE_ALERT,
@@ -23,7 +22,8 @@ from worker.repositories.changes import (
     deploy_fact,
     nothing_new,
 )
-from worker.repositories.hosted import Deployment, Host, HostedRepository, Pages
+from worker.repositories.hosted import Deployment, HostedRepository, Pages
+from worker.repositories.hosted_source import HostedSource
 
 _LISTED: Final = 100
 _DETAILED: Final = 10
@@ -36,33 +36,11 @@ _AT_ONCE: Final = 6
 T = TypeVar("T")
 
 
-class HostedChanges:
+class HostedChanges(HostedSource):
     """Asks a host what changed around the alert."""
 
-    def __init__(self, source: str, host: Host) -> None:
-        """`source` is its name in the registry. Nothing is asked yet."""
-        self._source = source
-        self._host = host
-
-    def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
-        """The commits and deployments of every target's repository; what could not be had is told in the detail."""
-        scope = inquiry.scope
-        return each_target(
-            scope.targets,
-            lambda target: self._look(target, scope, deadline),
-            same=lambda target: self._host.slug(target, scope) or target.service,
-        )
-
-    def probe(self, deadline: Deadline) -> str:
-        """Who the token is."""
-        return self._host.probe(deadline)
-
-    def _look(self, target: Target, scope: Scope, deadline: Deadline) -> Gathered:
-        slug = self._host.slug(target, scope)
-        if slug is None:
-            return Gathered(detail=self._host.unknown)
-        repository, pages = self._host.repository(slug, deadline), self._host.pages(slug)
-        look = _Look(self._source, target.service, scope.window, repository, pages)
+    def _look(self, target: Target, window: Window, repository: HostedRepository, pages: Pages) -> Gathered:
+        look = _Look(self.name, target.service, window, repository, pages)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             deploys = pool.submit(look.deploys, pool)
             facts = [*look.commits(pool), *deploys.result()]

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from shared.moment import Deadline
-from worker.each_target import each_target
-from worker.inquiry import Gathered, Inquiry, Scope, Target
+from worker.inquiry import Gathered, Target, Window
 from worker.repositories.gotcha import FILE_NAME, heuristic_facts
-from worker.repositories.hosted import Host, HostedRepository, NotVisible
+from worker.repositories.hosted import HostedRepository, NotVisible, Pages
+from worker.repositories.hosted_source import HostedSource
 
 
-class HostedHeuristics:
+class HostedHeuristics(HostedSource):
     """Reads the rules from the default branches."""
 
-    def __init__(self, source: str, host: Host) -> None:
-        """`source` is its name in the registry. Nothing is asked yet."""
-        self._source = source
-        self._host = host
-
-    def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
-        """The rules of the alerted service and of its dependencies."""
-        scope = inquiry.scope
-        return each_target(
-            scope.targets,
-            lambda target: self._look(target, scope, deadline),
-            same=lambda target: self._host.slug(target, scope) or target.service,
-        )
-
-    def probe(self, deadline: Deadline) -> str:
-        """Who the token is."""
-        return self._host.probe(deadline)
-
-    def _look(self, target: Target, scope: Scope, deadline: Deadline) -> Gathered:
-        slug = self._host.slug(target, scope)
-        if slug is None:
-            return Gathered(detail=self._host.unknown)
-        found = _gotcha(self._host.repository(slug, deadline))
+    def _look(self, target: Target, window: Window, repository: HostedRepository, pages: Pages) -> Gathered:
+        found = _gotcha(repository)
         if found is None:
-            return Gathered(detail=f"no {FILE_NAME} at the root of {slug}")
+            return Gathered(detail=f"no {FILE_NAME} at the root of {pages.slug}")
         name, content = found
-        url = self._host.pages(slug).file(name)
-        return heuristic_facts(self._source, content, target=target, repository=slug, url=url)
+        return heuristic_facts(self.name, content, target=target, repository=pages.slug, url=pages.file(name))
 
 
 def _gotcha(repository: HostedRepository) -> tuple[str, bytes] | None:

@@ -17,10 +17,9 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from shared.deploy import Deploy
-from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded, parse_time
-from shared.settings import Section, Words, setting
+from shared.settings import HttpUrl, Section, Words, setting
 from worker.inquiry import Gathered, Inquiry, SourceFailure, Target, Window
 from worker.kubernetes_objects import OBJECT, dict_at, dicts, text_at
 from worker.log_queries import names_of
@@ -46,7 +45,7 @@ _LABELS: Final = ("app.kubernetes.io/name", "backstage.io/kubernetes-id", "app")
 class Config(Section):
     """Where Argo CD is."""
 
-    url: str | None = setting(
+    url: HttpUrl | None = setting(
         "WHYDOWN_ARGOCD_URL", default=None, description="Address of Argo CD, `https://argocd.example.com`."
     )
     token: SecretStr | None = setting(
@@ -82,8 +81,6 @@ class ArgoCdChanges:
 
     def __init__(self, config: Config) -> None:
         """Raises ConfigurationError."""
-        if not (config.url or "").startswith(("https://", "http://")):
-            raise ConfigurationError("WHYDOWN_ARGOCD_URL: must start with https:// or http://")
         self._root = (config.url or "").rstrip("/")
         self._projects = config.projects
         token = config.token.get_secret_value() if config.token else None

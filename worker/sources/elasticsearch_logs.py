@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, parse_time, rfc3339
-from shared.settings import Section, setting
+from shared.settings import HttpUrl, Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
 from worker.log_queries import Found, LogQuery, Severity, ask_all
 from worker.log_text.levels import level_word
@@ -42,7 +42,7 @@ _CAUSES: Final = ("error.type", "error.message", "error.stack_trace")
 class Config(Section):
     """Where Elasticsearch or OpenSearch is, and what the fields are called."""
 
-    url: str | None = setting(
+    url: HttpUrl | None = setting(
         "ELASTICSEARCH_URL",
         "OPENSEARCH_URL",
         default=None,
@@ -82,8 +82,6 @@ class Config(Section):
 
     def check(self) -> None:
         """Raises ConfigurationError, naming the setting."""
-        if not (self.url or "").startswith(("https://", "http://")):
-            raise ConfigurationError("ELASTICSEARCH_URL: must start with https:// or http://")
         if not _INDEX.fullmatch(self.index) or ".." in self.index:
             raise ConfigurationError("WHYDOWN_ELASTICSEARCH_INDEX: not the name or pattern of an index")
         for name in ("service_field", "level_field", "message_field", "time_field"):

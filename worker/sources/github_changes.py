@@ -12,11 +12,12 @@ from worker.repositories.hosted_changes import HostedChanges
 class GithubChanges(HostedChanges):
     """Commits with their diffs and deployments on GitHub."""
 
+    name: ClassVar[str] = "changes.github"
     configure: ClassVar[str] = GithubApi.configure
 
     def __init__(self, config: Config) -> None:
         """Nothing is asked yet."""
-        super().__init__("changes.github", GithubApi(config))
+        super().__init__(GithubApi(config))
 
     @classmethod
     def from_settings(cls) -> Self | None:

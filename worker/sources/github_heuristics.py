@@ -12,11 +12,12 @@ from worker.repositories.hosted_heuristics import HostedHeuristics
 class GithubHeuristics(HostedHeuristics):
     """Reads the rules of GOTCHA.md on GitHub."""
 
+    name: ClassVar[str] = "heuristics.github"
     configure: ClassVar[str] = GithubApi.configure
 
     def __init__(self, config: Config) -> None:
         """Nothing is asked yet."""
-        super().__init__("heuristics.github", GithubApi(config))
+        super().__init__(GithubApi(config))
 
     @classmethod
     def from_settings(cls) -> Self | None:

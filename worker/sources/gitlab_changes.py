@@ -11,11 +11,12 @@ from worker.repositories.hosted_changes import HostedChanges
 class GitlabChanges(HostedChanges):
     """Commits with their diffs and deployments on GitLab."""
 
+    name: ClassVar[str] = "changes.gitlab"
     configure: ClassVar[str] = GitlabApi.configure
 
     def __init__(self, config: Config) -> None:
         """Nothing is asked yet."""
-        super().__init__("changes.gitlab", GitlabApi(config))
+        super().__init__(GitlabApi(config))
 
     @classmethod
     def from_settings(cls) -> Self | None:

@@ -11,11 +11,12 @@ from worker.repositories.hosted_heuristics import HostedHeuristics
 class GitlabHeuristics(HostedHeuristics):
     """Reads the rules of GOTCHA.md on GitLab."""
 
+    name: ClassVar[str] = "heuristics.gitlab"
     configure: ClassVar[str] = GitlabApi.configure
 
     def __init__(self, config: Config) -> None:
         """Nothing is asked yet."""
-        super().__init__("heuristics.gitlab", GitlabApi(config))
+        super().__init__(GitlabApi(config))
 
     @classmethod
     def from_settings(cls) -> Self | None:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from shared.settings import Section, Words, setting
+from shared.settings import HttpUrl, Section, Words, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Window
 from worker.kubernetes_objects import NAMESPACE, OBJECT, Container, crashed, states, text_at, warned
 from worker.log_queries import askable, before, names_of
@@ -48,7 +48,7 @@ _SELECTOR: Final = re.compile(r"[A-Za-z0-9._/=!,() -]{1,512}")
 class Config(Section):
     """Which cluster, and what its pods are called by."""
 
-    url: str | None = setting(
+    url: HttpUrl | None = setting(
         "WHYDOWN_KUBERNETES_URL",
         default=None,
         description="Address of the cluster's API, `https://kubernetes.default.svc` from inside it.",
@@ -79,8 +79,6 @@ class Config(Section):
 
     def check(self) -> None:
         """Raises ConfigurationError, naming the setting."""
-        if not (self.url or "").startswith(("https://", "http://")):
-            raise ConfigurationError("WHYDOWN_KUBERNETES_URL: must start with https:// or http://")
         if not all(map(NAMESPACE.fullmatch, self.namespaces)):
             raise ConfigurationError("WHYDOWN_KUBERNETES_NAMESPACES: not the names of namespaces")
         if not self.labels or not all(map(_LABEL.fullmatch, self.labels)):

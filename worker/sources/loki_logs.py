@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from shared.settings import Section, setting
+from shared.settings import HttpUrl, Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
 from worker.log_queries import MOST_LINES, MOST_WARNINGS, askable, before, names_of, spans
 from worker.log_text.levels import level_word
@@ -39,7 +39,7 @@ _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Config(Section):
     """Where Loki is."""
 
-    url: str | None = setting("LOKI_URL", default=None, description="Base URL of Loki, `http://loki:3100`.")
+    url: HttpUrl | None = setting("LOKI_URL", default=None, description="Base URL of Loki, `http://loki:3100`.")
     tenant: str | None = setting(
         "WHYDOWN_LOKI_TENANT", default=None, description="Tenant, sent as X-Scope-OrgID; needed where Loki has several."
     )
@@ -93,8 +93,6 @@ class LokiLogs:
         config = Config.read()
         if config.url is None:
             return None
-        if not config.url.startswith(("https://", "http://")):
-            raise ConfigurationError("LOKI_URL: must start with https:// or http://")
         if config.label is not None and not _LABEL.fullmatch(config.label):
             raise ConfigurationError("WHYDOWN_LOKI_LABEL: not the name of a label (letters, digits and _)")
         return cls(config.url, config.tenant, config.token.get_secret_value() if config.token else None, config.label)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from shared.settings import Section, setting
+from shared.settings import HttpUrl, Section, setting
 from worker.inquiry import Gathered, Inquiry, SourceFailure, Target
 from worker.investigation.change_points import Series
 from worker.investigation.metrics import metric_facts
@@ -41,7 +41,7 @@ _REFUSALS: Final = (400, 404, 422, 500, 503)
 class Config(Section):
     """Where Prometheus is."""
 
-    url: str | None = setting(
+    url: HttpUrl | None = setting(
         "PROMETHEUS_URL", default=None, description="Base URL of Prometheus, `http://prometheus:9090`."
     )
     token: SecretStr | None = setting(
@@ -110,8 +110,6 @@ class PrometheusMetrics:
         config = Config.read()
         if config.url is None:
             return None
-        if not config.url.startswith(("https://", "http://")):
-            raise ConfigurationError("PROMETHEUS_URL: must start with https:// or http://")
         if config.label is not None and not _LABEL.fullmatch(config.label):
             raise ConfigurationError("WHYDOWN_PROMETHEUS_LABEL: not the name of a label (letters, digits and _)")
         token = config.token.get_secret_value() if config.token else None
