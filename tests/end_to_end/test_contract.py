@@ -280,3 +280,18 @@ def test_no_secret_of_the_settings_reaches_model_log_or_page(whydown: Installati
         assert secret not in world.prompt()
         assert secret not in page.text
         assert secret not in whydown.logs()
+
+
+def test_an_analysis_from_the_page_that_offers_the_catalogs_names(whydown: Installation, world: Landscape) -> None:
+    page = f"{whydown.url}/analyze"
+    whydown.start_beat()
+    try:
+        until(lambda: f'<option value="{SERVICE}">' in requests.get(page, timeout=30).text, "a worker read the catalog")
+    finally:
+        whydown.kill("beat")
+    fields = {"entityRef": SERVICE, "errors": f"{ERROR_LINE}\r\n   at Pool.cs", "startedAt": "5m"}
+    answer = requests.post(page, fields, timeout=30, allow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    document = whydown.finished(answer.headers["Location"].rpartition("/")[2])
+    assert (document["status"], document["service"], document["sender"]) == ("done", SERVICE, "analyze")
+    assert coverage(document)["logs.alert"] == "ok"
