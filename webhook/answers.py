@@ -27,7 +27,7 @@ class AcceptedIncidents(Wire):
     """What an accepting route answers: everything named here is committed."""
 
     incidents: tuple[AcceptedIncident, ...] = ()
-    ignored: str | None = Field(None, description="Why nothing was opened.")
+    ignored: str | None = Field(None, description="What of the body opened nothing, and why.")
 
 
 class IncidentList(Wire):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from shared.alert import Delivery, Severity
 from webhook.fields import FINISHED_WORDS, Fields, other_route
 from webhook.grouping import groups_of, service_of
-from webhook.reported_alert import Reported, first, tags_of, within
+from webhook.reported_alert import Reported, first, readable, tags_of, within
 from webhook.senders import MalformedBody, Sender
 
 MOST_ALERTS: Final = 1_000
@@ -63,16 +63,17 @@ class Mapped(Sender):
         """One group for each alert. Raises MalformedBody."""
         Fields(body)
         listed = self._listed(body)
-        reported = [each for item in listed[:MOST_ALERTS] if (each := self.read(item)) is not None]
-        if not reported:
-            return Delivery(self.sender, (), ignored=self._why_nothing(listed))
-        alerts = [each.alert() for each in reported]
+        told, unreadable = readable(self.read, listed[:MOST_ALERTS])
+        alerts = [each.alert() for each in told if each is not None]
+        if not alerts:
+            return Delivery(self.sender, (), ignored=unreadable or self._why_nothing(listed))
         keyed = [(alert.fingerprint, alert) for alert in alerts]
-        return Delivery(self.sender, groups_of(keyed, len(listed[MOST_ALERTS:])))
+        return Delivery(self.sender, groups_of(keyed, len(listed[MOST_ALERTS:])), ignored=unreadable)
 
     def read(self, item: Any) -> Reported | None:
         """One alert of the body; None when it is none. Raises MalformedBody."""
         told = self.map
+        Fields(item, self.map.alerts or "")
         if not (title := self._at(item, told.title)):
             if _is_template(item):
                 return None
@@ -106,7 +107,7 @@ class Mapped(Sender):
             raise MalformedBody(
                 f"{self.map.alerts} must be a list of alerts: {self.hint}.{other_route(body)}", self.map.alerts
             )
-        return [item for item in found if isinstance(item, dict)]
+        return found
 
     def _why_nothing(self, listed: list[Any]) -> str:
         words = sorted({self._at(item, self.map.status) for item in listed})[:3]

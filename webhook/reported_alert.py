@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.alert import UNNAMED, Alert, Severity
 from webhook.body import MAX_STRING, one_line, text
@@ -13,6 +13,9 @@ from webhook.fields import Fields
 from webhook.grouping import MAX_SERVICE, MAX_TITLE, bounded_fingerprint, fingerprint_of
 from webhook.moments import moment_of
 from webhook.plain_alert import MAX_ERRORS
+from webhook.senders import MalformedBody
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,23 @@ class Reported:
 
 def _texts(pairs: Mapping[str, Any]) -> dict[str, str]:
     return {name: shown for name, value in pairs.items() if (shown := text(value, MAX_STRING).strip())}
+
+
+def readable(read: Callable[[Any], T], listed: Sequence[Any]) -> tuple[list[T], str | None]:
+    """What `read` makes of the entries of a list, and what is to be said of those that cannot be read: one that is
+    broken loses none of the others. Raises MalformedBody when none can be read.
+    """
+    told: list[T] = []
+    refused: list[MalformedBody] = []
+    for each in listed:
+        try:
+            told.append(read(each))
+        except MalformedBody as malformed:
+            refused.append(malformed)
+    if refused and not told:
+        raise refused[0]
+    said = f"{len(refused)} of {len(listed)} could not be read: {refused[0].detail}" if refused else None
+    return told, said
 
 
 def tags_of(value: object) -> dict[str, str]:

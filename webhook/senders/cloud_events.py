@@ -15,7 +15,7 @@ from shared.alert import Alert, Delivery, Severity
 from webhook.fields import Fields, other_route
 from webhook.grouping import groups_of
 from webhook.plain_alert import plain_alert
-from webhook.reported_alert import Reported, first, within
+from webhook.reported_alert import Reported, first, readable, within
 from webhook.senders import MalformedBody, Sender
 
 MOST_EVENTS: Final = 1_000
@@ -38,21 +38,13 @@ class CloudEvents(Sender):
     def parse(self, body: Any, headers: Mapping[str, str]) -> Delivery:
         """One group for each incident. Raises MalformedBody."""
         events = body if isinstance(body, list) else [_from_headers(body, headers)]
-        found: list[Alert] = []
-        kinds: list[str] = []
-        for place, event in enumerate(events[:MOST_EVENTS]):
-            kind, data = _told(Fields(event, f"[{place}]" if isinstance(body, list) else "").values)
-            kinds.append(kind)
-            if incident := _INCIDENT.match(kind):
-                found.append(_incident(data, incident["what"]))
-            elif isinstance(data, dict) and "serviceName" in data:
-                found.append(plain_alert(Fields({"startedAt": event.get("time"), **data})))
-        if not found:
-            shown = ", ".join(sorted(set(filter(None, kinds)))[:3]) or "no events"
-            return Delivery("cloudevents", (), ignored=f"no incident is told: {shown}")
-        keyed = [(alert.fingerprint, alert) for alert in found]
+        told, unreadable = readable(_read, events[:MOST_EVENTS])
+        keyed = [(alert.fingerprint, alert) for _, alert in told if alert is not None]
+        if not keyed:
+            kinds = ", ".join(sorted({kind for kind, _ in told if kind})[:3]) or "no events"
+            return Delivery("cloudevents", (), ignored=f"no incident is told: {kinds}")
         own_id = None if isinstance(body, list) else _id(events[0])
-        return Delivery("cloudevents", groups_of(keyed, len(events[MOST_EVENTS:])), id=own_id)
+        return Delivery("cloudevents", groups_of(keyed, len(events[MOST_EVENTS:])), ignored=unreadable, id=own_id)
 
 
 def _id(event: Mapping[str, Any]) -> str | None:
@@ -68,6 +60,16 @@ def _from_headers(body: Any, headers: Mapping[str, str]) -> Any:
         return body
     attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
     return {**attributes, "data": body}
+
+
+def _read(event: Any) -> tuple[str, Alert | None]:
+    """The type of an event, and the alert that it tells. Raises MalformedBody."""
+    kind, data = _told(Fields(event).values)
+    if incident := _INCIDENT.match(kind):
+        return kind, _incident(data, incident["what"])
+    if isinstance(data, dict) and "serviceName" in data:
+        return kind, plain_alert(Fields({"startedAt": event.get("time"), **data}))
+    return kind, None
 
 
 def _told(event: Mapping[str, Any]) -> tuple[str, Any]:

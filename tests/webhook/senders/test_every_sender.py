@@ -286,6 +286,23 @@ def test_what_is_too_much_for_one_body_is_counted(sender: str, monkeypatch: pyte
     assert {group.truncated for group in groups} == {7}
 
 
+@pytest.mark.parametrize("sender", ["cloudevents", "generic"])
+def test_one_that_is_broken_loses_none_of_the_others(
+    sender: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    _map_generic(monkeypatch, tmp_path)
+    body = MANY[sender][0](3)
+    listed = body if isinstance(body, list) else body["events"]
+    listed[1:2] = [{"nothing": "known"}, None, 5]
+    told = parsed(sender, body)
+    assert sum(len(group.alerts) for group in told.groups) == 2
+    assert told.ignored is not None
+    assert told.ignored.startswith("3 of 5 could not be read: t")
+    listed[:] = [None, {}]
+    with pytest.raises(MalformedBody):
+        parsed(sender, body)
+
+
 def test_a_legacy_rule_of_a_thousand_series_is_one_alert() -> None:
     series = [{"metric": "cpu", "value": n, "tags": {"service": "web"}} for n in range(MAX_SERIES + 7)]
     (group,) = parsed("grafana", {"ruleId": 1, "ruleName": "x", "state": "alerting", "evalMatches": series}).groups
