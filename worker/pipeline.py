@@ -5,6 +5,7 @@ transaction, which gives the ids of the work that may begin then.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -35,6 +36,9 @@ CATALOG: Final = "catalog"
 
 EARLY_BRIEF_SECONDS: Final = 1.2
 """A brief of what is there is stored after this long, however slow a source may be: see promise 3 in the README."""
+
+LATE_BRIEF_SECONDS: Final = 4.0
+"""After this long any worker makes it: the one whose part it was has died or is stuck."""
 
 _log = structlog.get_logger(__name__)
 
@@ -176,11 +180,19 @@ def too_late(parts: Parts, claim: Claim) -> tuple[str, ...]:
     return findings.gathered(parts.database, claim, (), line)
 
 
-def early_briefs(parts: Parts) -> int:
-    """Stores a brief of what is there for every attempt whose sources keep it waiting; gives how many."""
+def early_briefs(parts: Parts, held: Collection[Claim]) -> int:
+    """Stores a brief of what is there for every attempt whose sources keep it waiting; gives how many. `held` is what
+    this process has in hand: the attempts of others are left to them, unless they are late with it.
+    """
     made = 0
-    waiting = findings.without_brief(parts.database, now() - timedelta(seconds=EARLY_BRIEF_SECONDS))
-    for incident_id, number in waiting:
+    mine = {(claim.incident_id, claim.attempt) for claim in held}
+    moment = now()
+    late = moment - timedelta(seconds=LATE_BRIEF_SECONDS)
+    for incident_id, number, since in findings.without_brief(
+        parts.database, moment - timedelta(seconds=EARLY_BRIEF_SECONDS)
+    ):
+        if (incident_id, number) not in mine and since > late:
+            continue
         state = findings.attempt_state(parts.database, incident_id, number)
         if state.scope is not None:
             title = findings.reported(parts.database, incident_id).title

@@ -314,7 +314,7 @@ class _Clock(threading.Thread):
             ticks += 1
             _hands.pay()
             try:
-                pipeline.early_briefs(parts())
+                pipeline.early_briefs(parts(), _hands.held())
                 if ticks % round(work.HEARTBEAT_SECONDS / TICK_SECONDS) == 0:
                     _hands.renew(parts().database)
             except SQLAlchemyError as failure:

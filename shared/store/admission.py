@@ -7,13 +7,14 @@ The bound holds across all workers, and with it the number of model calls at onc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from functools import cache
+from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Select, case, func, select, text, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.alert import Severity
-from shared.database import Database
+from shared.database import Database, UtcDateTime
 from shared.incident import QueuePlace, Status
 from shared.known_services import remember
 from shared.moment import now
@@ -37,20 +38,14 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
     with database.writing() as session:
         if not database.is_sqlite:  # SQLite's writers come one at a time anyway
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        free = most - (session.scalar(select(func.count()).select_from(AttemptRow).where(*_under_way())) or 0)
+        free = most - (session.scalar(_COUNT_UNDER_WAY) or 0)
         if free <= 0:
             return ()
-        chosen = session.execute(_in_turn().limit(free)).all()
+        chosen = session.execute(_in_turn(), {"free": free}).all()
         for work_id, incident_id, attempt, service in chosen:
             remember(incident_id, service)
-            session.execute(
-                update(WorkRow).where(WorkRow.id == work_id).values(state="pending", due_at=moment + UNPUBLISHED)
-            )
-            session.execute(
-                update(AttemptRow)
-                .where(AttemptRow.incident_id == incident_id, AttemptRow.number == attempt)
-                .values(admitted_at=moment)
-            )
+            session.execute(_ADMITTED_WORK, {"chosen": work_id, "due": moment + UNPUBLISHED})
+            session.execute(_ADMITTED, {"incident": incident_id, "current": attempt, "moment": moment})
     return tuple(work_id for work_id, *_ in chosen)
 
 
@@ -83,8 +78,23 @@ def _waiting() -> tuple[ColumnElement[bool], ...]:
     return WorkRow.kind == "investigate", WorkRow.state == "waiting", IncidentRow.status == Status.QUEUED
 
 
+_WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
+_ADMITTED_WORK: Final = (
+    update(_WORK)
+    .where(_WORK.c.id == bindparam("chosen"))
+    .values(state="pending", due_at=bindparam("due", type_=UtcDateTime))
+)
+_ADMITTED: Final = (
+    update(_ATTEMPTS)
+    .where(_ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current"))
+    .values(admitted_at=bindparam("moment", type_=UtcDateTime))
+)
+_COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(*_under_way())
+
+
+@cache
 def _in_turn() -> Select[str, str, int, str]:
-    """Waiting work in the order in which it is admitted."""
+    """So much waiting work as is `free`, in the order in which it is admitted."""
     busy = (
         select(IncidentRow.service, func.count().label("busy"))
         .join(AttemptRow, (AttemptRow.incident_id == IncidentRow.id) & (AttemptRow.number == IncidentRow.attempt))
@@ -100,6 +110,7 @@ def _in_turn() -> Select[str, str, int, str]:
         .outerjoin(busy, busy.c.service == IncidentRow.service)
         .where(*_waiting())
         .order_by(rank, turn + func.coalesce(busy.c.busy, 0), WorkRow.created_at, WorkRow.id)
+        .limit(bindparam("free"))
     )
 
 

@@ -186,16 +186,11 @@ def brief_made(
         return pushes.open_briefs(session, incident_id, number, recipients, moment)
 
 
-def without_brief(database: Database, older_than: datetime, limit: int = 50) -> list[tuple[str, int]]:
-    """Attempts (incident, number) that have gathered since before `older_than` and have no brief yet."""
-    query = (
-        select(AttemptRow.incident_id, AttemptRow.number)
-        .where(AttemptRow.finished_at.is_(None), AttemptRow.brief_at.is_(None))
-        .where(AttemptRow.pending_sources > 0, AttemptRow.started_at < older_than)
-        .limit(limit)
-    )
+def without_brief(database: Database, older_than: datetime, limit: int = 200) -> list[tuple[str, int, datetime]]:
+    """Attempts (incident, number, start) that have gathered since before `older_than` and have no brief yet."""
     with database.reading() as session:
-        return [(incident_id, number) for incident_id, number in session.execute(query)]
+        found = session.execute(_WITHOUT_BRIEF, {"moment": older_than, "most": limit})
+        return [(incident_id, number, since) for incident_id, number, since in found]
 
 
 def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[str, ...]:
@@ -364,6 +359,13 @@ _MORE_FACTS: Final = _OF_CLAIM.values(fact_count=_ATTEMPTS.c.fact_count + bindpa
     _ATTEMPTS.c.fact_count
 )
 _FACT: Final = insert(_FACTS)
+_WITHOUT_BRIEF: Final = (
+    select(_ATTEMPTS.c.incident_id, _ATTEMPTS.c.number, _ATTEMPTS.c.started_at)
+    .where(_ATTEMPTS.c.finished_at.is_(None), _ATTEMPTS.c.brief_at.is_(None))
+    .where(_ATTEMPTS.c.pending_sources > 0, _ATTEMPTS.c.started_at < _MOMENT)
+    .order_by(_ATTEMPTS.c.started_at)
+    .limit(bindparam("most"))
+)
 _LINKS: Final = select(_INCIDENTS.c.links).where(_INCIDENTS.c.id == bindparam("incident"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ MOST_FILES: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_BYTES_PER_FILE: Final = 1024 * 1024
 MOST_DOCUMENTS: Final = 50_000
+
+LOOK_SECONDS: Final = 1.0
+"""How often at most the files are looked at: in a storm every one of thousands would be for each incident."""
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _NO_PART_OF_IT: Final = ("location", "template")
@@ -78,6 +82,7 @@ class CatalogFiles:
         self._root = root
         self._files: dict[Path, _File] = {}
         self._snapshot: _Snapshot | None = None
+        self._looked = 0.0
         self._reading = threading.Lock()
 
     @classmethod
@@ -108,6 +113,8 @@ class CatalogFiles:
 
     def _read(self, deadline: Deadline) -> _Snapshot:
         with self._reading:
+            if self._snapshot is not None and time.monotonic() - self._looked < LOOK_SECONDS:
+                return self._snapshot
             stamps = dict(self._stamps())
             if self._snapshot is None or self._snapshot.stamps != stamps:
                 left = MOST_BYTES
@@ -119,6 +126,7 @@ class CatalogFiles:
                         self._files[path] = _read_file(path, stamp, left)
                     left -= stamp[1]
                 self._snapshot = self._combine(stamps)
+            self._looked = time.monotonic()
             return self._snapshot
 
     def _combine(self, stamps: dict[Path, tuple[int, int]]) -> _Snapshot:

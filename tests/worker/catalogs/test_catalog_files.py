@@ -9,6 +9,7 @@ import pytest
 
 from shared.incident import CoverageStatus
 from shared.moment import Deadline
+from worker.catalogs import catalog_files
 from worker.catalogs.catalog_files import CatalogFiles
 from worker.inquiry import AlertSubject, SourceFailure
 
@@ -42,6 +43,11 @@ kind: Component
 metadata: {name: notification-service}
 spec: {dependsOn: ['component:default/invoice-api']}
 """
+
+
+@pytest.fixture(autouse=True)
+def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_files, "LOOK_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -96,6 +102,16 @@ def test_changed_added_and_removed_files_are_noticed(root: Path) -> None:
     assert catalog.match(subject("journal"), soon()).component is not None
     (root / "ledger.yaml").unlink()
     assert catalog.match(subject("journal"), soon()).component is None
+
+
+def test_in_a_storm_the_files_are_not_looked_at_for_each_incident(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = CatalogFiles(root)
+    assert catalog.match(subject("invoice-api"), soon()).component is not None
+    monkeypatch.setattr(catalog_files, "LOOK_SECONDS", 3600.0)
+    (root / "ledger.yaml").write_text(SEED.replace("invoice-api", "ledger"))
+    assert catalog.match(subject("ledger"), soon()).component is None
+    monkeypatch.setattr(catalog_files, "LOOK_SECONDS", 0.0)
+    assert catalog.match(subject("ledger"), soon()).component is not None
 
 
 def test_a_broken_document_is_skipped_and_said_while_the_others_count(root: Path) -> None:
