@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import psutil
 
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 1.0
 
 
 def cpu_seconds(process_id: int) -> float:
@@ -20,8 +20,17 @@ def cpu_seconds(process_id: int) -> float:
 
 
 def resident_mb(process_id: int) -> float:
-    """Resident memory of a process and its descendants in MB. What several of them share counts for each."""
-    return sum(each.memory_info().rss for each in _family(process_id)) / 1e6
+    """Resident memory of a process and its descendants in MB. What several processes share, as the code of libraries
+    and what a fork left as it was, counts once (PSS): the sum over processes is what the machine needs for them.
+    """
+    return sum(_resident(each) for each in _family(process_id)) / 1e6
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _family(process_id: int) -> list[psutil.Process]:

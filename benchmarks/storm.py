@@ -211,6 +211,7 @@ def _settings(catalog: Path, answers: subprocess.Popen[str], sources: Sources) -
         "WHYDOWN_AI_ENDPOINT": f"{url}/v1",
         "WHYDOWN_AI_KEY": "model-key",
         "WHYDOWN_AI_CHAT_MODEL": "stand-in",
+        "WHYDOWN_WEB_WORKERS": "1",
         "WHYDOWN_CONCURRENT_INVESTIGATIONS": str(AT_ONCE),
         "WHYDOWN_WORKER_CONCURRENCY": str(AT_ONCE // 2 + 16),
         # What is measured is how long a busy machine takes, not what it gives up.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -45,10 +46,11 @@ def run_worker() -> None:
     _await_parts()
     worker_shutting_down.connect(_bound_the_end, weak=False)
     # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
-    name = f"worker-{os.getpid()}@%h"
-    sys.exit(
-        _celery().start(["--quiet", "worker", "--pool=threads", f"--concurrency={concurrency}", f"--hostname={name}"])
-    )
+    nodename = f"worker-{os.getpid()}@{socket.gethostname()}"
+    # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
+    worker = _celery().Worker(hostname=nodename, pool_cls="threads", concurrency=concurrency, quiet=True)
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 def _await_parts() -> None:
@@ -105,7 +107,9 @@ def run_beat() -> None:
     """The one process that sends periodic work, until it is told to end."""
     # The schedule is kept in memory: its periods are seconds, so there is nothing to remember, and Celery's default
     # file breaks when the process is killed while it writes.
-    _celery().start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", "--loglevel=INFO"])
+    celery = _celery()
+    celery.conf.include = ()  # it sends tasks by their names, and needs nothing of what workers are made of
+    celery.Beat(scheduler_cls="celery.beat:Scheduler", loglevel="INFO", quiet=True).run()
 
 
 def run_flower(host: str, port: int) -> None:
