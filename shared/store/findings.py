@@ -172,16 +172,14 @@ def brief_made(
     one already.
     """
     with database.writing() as session:
-        attempt = session.get(AttemptRow, (incident_id, number), with_for_update=True)
-        if attempt is None or attempt.finished_at or (attempt.brief and attempt.brief.get("complete")):
+        key = {"incident": incident_id, "current": number}
+        before = session.execute(_BRIEF, key).one_or_none()
+        if before is None or (before.brief and before.brief.get("complete")):
             return None
         moment = now()
-        attempt.brief = brief.wire()
-        attempt.brief_at = attempt.brief_at or moment
-        status = {}
-        if brief.complete:
-            attempt.diagnosing_at = moment
-            status = {"status": Status.DIAGNOSING}
+        made = {**key, "made": brief.wire(), "first": before.brief_at or moment}
+        session.execute(_BRIEFED, {**made, "moment": moment if brief.complete else None})
+        status = {"status": Status.DIAGNOSING} if brief.complete else {}
         _show_row(session, incident_id, **status)
         return pushes.open_briefs(session, incident_id, number, recipients, moment)
 
@@ -359,6 +357,15 @@ _MORE_FACTS: Final = _OF_CLAIM.values(fact_count=_ATTEMPTS.c.fact_count + bindpa
     _ATTEMPTS.c.fact_count
 )
 _FACT: Final = insert(_FACTS)
+_BRIEF: Final = (
+    select(_ATTEMPTS.c.brief, _ATTEMPTS.c.brief_at)
+    .where(_ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current"))
+    .where(_ATTEMPTS.c.finished_at.is_(None))
+    .with_for_update()
+)
+_BRIEFED: Final = _OF_CLAIM.values(
+    brief=bindparam("made"), brief_at=bindparam("first", type_=UtcDateTime), diagnosing_at=_MOMENT
+)
 _WITHOUT_BRIEF: Final = (
     select(_ATTEMPTS.c.incident_id, _ATTEMPTS.c.number, _ATTEMPTS.c.started_at)
     .where(_ATTEMPTS.c.finished_at.is_(None), _ATTEMPTS.c.brief_at.is_(None))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, select, text, tuple_, union
+from sqlalchemy import BindParameter, Select, bindparam, select, text, tuple_, union
 from sqlalchemy.orm import Session
 
-from shared.database import Database, insert_unless_there
+from shared.database import Database, UtcDateTime, insert_unless_there
 from shared.incident import Coverage, Fact, Feedback, Status
 from shared.recurrence import Outcome, Past, Sighting
 from shared.store.feedback import feedback_of
@@ -36,14 +38,17 @@ def seen_before(database: Database, incident_id: str, keys: Collection[str]) -> 
     with database.reading() as session:
         if not database.is_sqlite:  # which waits for no lock when it reads
             session.execute(text(f"SET LOCAL statement_timeout = {LOOK_SECONDS * 1000}"))
-        row = session.get_one(IncidentRow, incident_id)
-        before = [_before(key, row) for key in keys]
-        seen = union(*before, _over(keys, row), _judged(keys, row)).subquery()
-        found = select(seen.c.key, seen.c.incident_id, IncidentRow.service, IncidentRow.started_at)
-        rows = session.execute(found.join(IncidentRow, IncidentRow.id == seen.c.incident_id))
-        sightings = tuple(Sighting(*row) for row in rows)
-        lately = select(IncidentRow.started_at).where(IncidentRow.status == Status.DONE)
-        starts = session.scalars(lately.order_by(IncidentRow.received_at.desc()).limit(MOST_SIGHTINGS)).all()
+        started_at, received_at = session.execute(_TIMES, {"mine": incident_id}).one()
+        values = {
+            **{f"key_{number}": key for number, key in enumerate(keys)},
+            "keys": list(keys),
+            "mine": incident_id,
+            "received": received_at,
+            "earlier": started_at - WINDOW,
+            "later": started_at + WINDOW,
+        }
+        sightings = tuple(Sighting(*row) for row in session.execute(_seen(len(keys)), values))
+        starts = session.scalars(_LATELY_DONE).all()
         return Past(sightings, len(starts), min(starts, default=None))
 
 
@@ -65,46 +70,74 @@ def outcomes(database: Database, groups: Sequence[Sequence[str]]) -> list[Outcom
 def remember(database: Database, claim: Claim, keys: Collection[str], facts: Sequence[Fact], line: Coverage) -> None:
     """Stores the incident's own signatures, and once for each attempt what was found about earlier incidents."""
     with database.writing() as session:
-        attempt = session.get(AttemptRow, (claim.incident_id, claim.attempt), with_for_update=True)
-        if attempt is None or attempt.finished_at:
+        attempt = {"mine": claim.incident_id, "current": claim.attempt}
+        if session.scalar(_UNDER_WAY, attempt) is None:
             return
-        started_at = session.get_one(IncidentRow, claim.incident_id).started_at
+        started_at, _ = session.execute(_TIMES, attempt).one()
         for key in keys:
             values = {"incident_id": claim.incident_id, "key": key, "started_at": started_at}
             insert_unless_there(session, SignatureRow, values)
-        mine = (FactRow.incident_id == claim.incident_id, FactRow.attempt == claim.attempt)
-        told = select(FactRow.number).where(*mine, FactRow.source == line.source).limit(1)
-        if session.scalar(told) is None:  # else whoever did this before died later on: its facts keep their numbers
+        if (
+            session.scalar(_TOLD, {**attempt, "source": line.source}) is None
+        ):  # else whoever did this before died later on: its facts keep their numbers
             add(session, claim, facts, (line,))
 
 
-def _before(key: str, row: IncidentRow) -> Select[Any]:
+# Built once, for so many keys: SQLAlchemy takes longer to build these statements than to run them.
+_EARLIER, _LATER, _RECEIVED = (bindparam(name, type_=UtcDateTime) for name in ("earlier", "later", "received"))
+_MINE: Final[BindParameter[str]] = bindparam("mine")
+_TIMES: Final = select(IncidentRow.started_at, IncidentRow.received_at).where(IncidentRow.id == _MINE)
+_CURRENT: Final[BindParameter[int]] = bindparam("current")
+_UNDER_WAY: Final = (
+    select(AttemptRow.number)
+    .where(AttemptRow.incident_id == _MINE, AttemptRow.number == _CURRENT, AttemptRow.finished_at.is_(None))
+    .with_for_update()
+)
+_TOLD: Final = (
+    select(FactRow.number)
+    .where(FactRow.incident_id == _MINE, FactRow.attempt == _CURRENT, FactRow.source == bindparam("source"))
+    .limit(1)
+)
+_LATELY_DONE: Final = (
+    select(IncidentRow.started_at)
+    .where(IncidentRow.status == Status.DONE)
+    .order_by(IncidentRow.received_at.desc())
+    .limit(MOST_SIGHTINGS)
+)
+_ABOUT_THE_SAME_TIME: Final = (
+    select(SignatureRow.key, SignatureRow.incident_id)
+    .where(SignatureRow.key.in_(bindparam("keys", expanding=True)), SignatureRow.incident_id != _MINE)
+    .where(SignatureRow.started_at.between(_EARLIER, _LATER))
+)
+
+
+@cache
+def _seen(keys: int) -> Select[str, str, str, datetime]:
+    """Where one of so many keys was seen: key, incident, its service and its start."""
+    seen = union(*(_before(number) for number in range(keys)), _over(), _judged()).subquery()
+    found = select(seen.c.key, seen.c.incident_id, IncidentRow.service, IncidentRow.started_at)
+    return found.join(IncidentRow, IncidentRow.id == seen.c.incident_id)
+
+
+def _before(number: int) -> Select[Any]:
     latest = (
         select(SignatureRow.key, SignatureRow.incident_id)
-        .where(SignatureRow.key == key, SignatureRow.started_at < row.started_at - WINDOW)
+        .where(SignatureRow.key == bindparam(f"key_{number}"), SignatureRow.started_at < _EARLIER)
         .order_by(SignatureRow.started_at.desc())
         .limit(MOST_SIGHTINGS)
     )
     return select(latest.subquery())
 
 
-def _over(keys: Collection[str], row: IncidentRow) -> Select[Any]:
-    latest = _about_the_same_time(keys, row).order_by(SignatureRow.started_at.desc()).limit(MOST_SIGHTINGS).subquery()
+def _over() -> Select[Any]:
+    latest = _ABOUT_THE_SAME_TIME.order_by(SignatureRow.started_at.desc()).limit(MOST_SIGHTINGS).subquery()
     over = select(IncidentRow.id).where(IncidentRow.id == latest.c.incident_id)
-    return select(latest).where(over.where(IncidentRow.resolved_at <= row.received_at).exists())
+    return select(latest).where(over.where(IncidentRow.resolved_at <= _RECEIVED).exists())
 
 
-def _judged(keys: Collection[str], row: IncidentRow) -> Select[str, str]:
+def _judged() -> Select[str, str]:
     lately = select(FeedbackRow.incident_id).order_by(FeedbackRow.at.desc()).limit(MOST_JUDGED).subquery()
-    return _about_the_same_time(keys, row).where(SignatureRow.incident_id.in_(select(lately.c.incident_id)))
-
-
-def _about_the_same_time(keys: Collection[str], row: IncidentRow) -> Select[str, str]:
-    return (
-        select(SignatureRow.key, SignatureRow.incident_id)
-        .where(SignatureRow.key.in_(keys), SignatureRow.incident_id != row.id)
-        .where(SignatureRow.started_at.between(row.started_at - WINDOW, row.started_at + WINDOW))
-    )
+    return _ABOUT_THE_SAME_TIME.where(SignatureRow.incident_id.in_(select(lately.c.incident_id)))
 
 
 def _most_telling(group: Sequence[str], said: dict[str, Feedback]) -> str:

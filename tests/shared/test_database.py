@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from shared.database import Database
 from tests.postgres import PostgresServer
 
 
-def test_idle_connections_that_the_server_ended_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with PostgresServer(tmp_path / "postgres") as server:
+def test_idle_connections_that_the_server_ended_are_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="whydown-", ignore_cleanup_errors=True) as folder,
+        PostgresServer(Path(folder) / "postgres") as server,
+    ):
         database = Database(server.url())
         with database.reading() as first, database.reading() as second:
             assert first.scalar(text("SELECT 1")) == second.scalar(text("SELECT 1"))
