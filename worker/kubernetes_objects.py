@@ -28,6 +28,11 @@ _GRAVE: Final = ("Failed", "OOM", "Evict", "SystemOOM", "NodeNotReady", "Inspect
 https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/events/event.go."""
 
 
+_GENERATED: Final = re.compile(r"(-[bcdfghjklmnpqrstvwxz2456789]{5,10}|-\d{1,10}){0,2}")
+"""Hashes, numbers of replicas and times of jobs. Without vowels, so that they are no words:
+https://github.com/kubernetes/apimachinery/blob/master/pkg/util/rand/rand.go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """A container that died, and where its last lines are."""
@@ -105,8 +110,10 @@ def warned(
 
 
 def _longest(name: str, services: Mapping[str, str]) -> str | None:
-    """The service that an object's name begins with: `invoice-api-7d4b9` is of invoice-api, and not of invoice."""
-    found = [own for own in services if name == own or name.startswith(f"{own}-")]
+    """The service that an object is named after, with nothing behind that but what Kubernetes puts there:
+    `invoice-api-7d4b9` is of invoice-api, and not of invoice.
+    """
+    found = [own for own in services if name.startswith(own) and _GENERATED.fullmatch(name[len(own) :])]
     return services[max(found, key=len)] if found else None
 
 

@@ -40,17 +40,17 @@ _LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 
 _TABLES: Final = """\
 (AppExceptions
-  | project TimeGenerated, AppRoleName, SeverityLevel = toint(coalesce(SeverityLevel, 3)), ItemCount,
+  | project TimeGenerated, AppRoleName, SeverityLevel = coalesce(SeverityLevel, int(3)), ItemCount,
     ExceptionType, OuterMessage, InnermostType, InnermostMessage, Details = tostring(Details)),
 (AppTraces
-  | project TimeGenerated, AppRoleName, SeverityLevel = toint(SeverityLevel), ItemCount, Message)"""
+  | project TimeGenerated, AppRoleName, SeverityLevel, ItemCount, Message)"""
 _CLASSIC_TABLES: Final = """\
 (exceptions
-  | project TimeGenerated = timestamp, AppRoleName = cloud_RoleName, SeverityLevel = toint(coalesce(severityLevel, 3)),
+  | project TimeGenerated = timestamp, AppRoleName = cloud_RoleName, SeverityLevel = coalesce(severityLevel, int(3)),
     ItemCount = itemCount, ExceptionType = type, OuterMessage = outerMessage, InnermostType = innermostType,
     InnermostMessage = innermostMessage, Details = tostring(details)),
 (traces
-  | project TimeGenerated = timestamp, AppRoleName = cloud_RoleName, SeverityLevel = toint(severityLevel),
+  | project TimeGenerated = timestamp, AppRoleName = cloud_RoleName, SeverityLevel = severityLevel,
     ItemCount = itemCount, Message = message)"""
 """What the same is called where a component is asked and no workspace."""
 

@@ -125,13 +125,16 @@ class CloudWatchLogs:
         return ask_all(inquiry, deadline, self._ask, hint=hint, at_once=_AT_ONCE)
 
     def probe(self, deadline: Deadline) -> str:
-        """How many log groups there are of the first kind."""
-        prefix = self._config.groups[0].partition("{service}")[0]
+        """How many log groups there are of each kind."""
+        prefixes = dict.fromkeys(group.partition("{service}")[0] for group in self._config.groups)
+        return ", ".join(f"{self._count(prefix, deadline)} begin with {prefix or 'anything'}" for prefix in prefixes)
+
+    def _count(self, prefix: str, deadline: Deadline) -> str:
         options = {"logGroupNamePrefix": prefix} if prefix else {}
         found = self._call("describe_log_groups", deadline, limit=50, **options).get("logGroups")
         if not isinstance(found, list):
             raise _strange("no log groups")
-        return f"{len(found)}{' or more' if len(found) == 50 else ''} log groups begin with {prefix or 'anything'}"
+        return f"{len(found)}{' or more' if len(found) == 50 else ''} log groups"
 
     def _ask(self, query: LogQuery, deadline: Deadline) -> Found:
         for group in self._candidates(query):

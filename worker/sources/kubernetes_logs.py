@@ -108,7 +108,7 @@ class KubernetesLogs:
             return look.gathered(pool)
 
     def probe(self, deadline: Deadline) -> str:
-        """Whether pods and events may be listed, and how many namespaces are looked into."""
+        """That pods and events may be listed, and of which namespaces."""
         namespaces = self._config.namespaces or ("",)
         for namespace in namespaces:
             for kind in ("pods", "events"):

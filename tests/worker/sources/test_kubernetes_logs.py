@@ -178,14 +178,15 @@ def test_last_lines_that_are_gone_are_a_gap() -> None:
     assert found.detail is not None and f"last lines of {POD}: answered 400" in found.detail
 
 
-def test_warnings_are_of_the_pod_or_of_the_longest_name_that_fits() -> None:
+def test_warnings_are_of_the_pod_or_of_the_service_that_an_object_is_named_after() -> None:
     invoice = Target(service="invoice", role="dependency")
     events = (
         warning("FailedMount", 'secret "db" not found'),
         warning("Unhealthy", "Readiness probe failed: 503", count=40, lastTimestamp=rfc3339(ALERT)),
         warning("FailedCreate", "quota exceeded", "invoice-api-7d4b9", "ReplicaSet"),
-        warning("BackOff", "restarting", "invoice-5c"),
-        warning("BackOff", "restarting", "stock-5c"),
+        warning("BackOff", "restarting", "invoice-5c9d8-x2x4z"),
+        warning("BackOff", "restarting", "stock-5c9d8"),
+        warning("BackOff", "restarting", "invoice-gateway-5c9d8"),
         warning("Killing", "old", firstTimestamp=rfc3339(ALERT - timedelta(days=1)), lastTimestamp=None),
     )
     with StandIn(Cluster(pod(), events=events)) as server:
@@ -195,7 +196,7 @@ def test_warnings_are_of_the_pod_or_of_the_longest_name_that_fits() -> None:
         ("invoice-api", "warn", DIED, f"Unhealthy: Readiness probe failed: 503 (pod {POD}, 40 times)"),
         ("invoice-api", "warn", ALERT, f"Unhealthy: Readiness probe failed: 503 (pod {POD}, 40 times)"),
         ("invoice-api", "error", DIED, "FailedCreate: quota exceeded (replicaset invoice-api-7d4b9)"),
-        ("invoice", "warn", DIED, "BackOff: restarting (pod invoice-5c)"),
+        ("invoice", "warn", DIED, "BackOff: restarting (pod invoice-5c9d8-x2x4z)"),
     ]
 
 
