@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help setup demo test test-backstage check tables screenshots lock clean
+.PHONY: help setup demo test test-backstage test-backstage-real check tables screenshots lock clean
 
 help:
 	@echo "make demo    break an invented service and see what Whydown makes of it"
 	@echo "make test    run the tests (ARGS=... goes to pytest)"
 	@echo "make test-backstage  check and test the Backstage plugin (needs Node.js 20.19 or newer)"
+	@echo "make test-backstage-real  the same card in a real Backstage, a real browser, on a running Whydown"
 	@echo "make setup   make .venv with the whydown command and the test tools"
 	@echo "make check   lint, formatting, types, import rules"
 	@echo "make tables  write the README's tables of settings and connectors"
@@ -28,6 +29,12 @@ test: setup
 
 test-backstage: backstage/node_modules/installed.stamp
 	cd backstage && npm run check && npm test && npm run build
+
+# PICTURE=file.png also takes a picture of the card.
+test-backstage-real: setup backstage/node_modules/installed.stamp
+	cd backstage && npm run build && npm run build --workspace real
+	$(BIN)/mypy backstage/real/test_card.py
+	PICTURE=$(PICTURE) $(BIN)/python -m pytest backstage/real
 
 # No package's own install script is run: what the tests use of the packages needs none.
 backstage/node_modules/installed.stamp: backstage/package-lock.json
@@ -81,5 +88,5 @@ lock: | $(VENV)
 		--custom-compile-command "make lock" --output-file backstage/nodejs.lock
 
 clean:
-	rm -rf $(VENV) backstage/node_modules backstage/plugins/*/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) backstage/node_modules backstage/plugins/*/dist backstage/real/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -4,10 +4,12 @@ import Typography from '@material-ui/core/Typography';
 import { makeStyles } from '@material-ui/core/styles';
 import type { ReactNode } from 'react';
 import type { Citation, Diagnosis, SuggestedAction } from '../incident';
+import { Heading } from './Heading';
 
 const KINDS = { immediate: 'Immediate', verify: 'Verify', afterFix: 'After fix' };
 
 const useStyles = makeStyles(theme => ({
+  item: { marginBottom: theme.spacing(1) },
   list: { margin: 0, paddingLeft: theme.spacing(3) },
   text: { overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' },
   quote: {
@@ -36,7 +38,7 @@ export function DiagnosisView({ diagnosis }: { diagnosis: Diagnosis }) {
         <Typography variant="body1" className={classes.text}>
           {probableCause.statement}
         </Typography>
-        <Typography variant="body2" color="textSecondary">
+        <Typography variant="body2" color="textSecondary" paragraph>
           Confidence {Math.round(probableCause.confidence * 100)} %. {producedBy(diagnosis)}
         </Typography>
         {probableCause.citations.map(citation => (
@@ -46,7 +48,7 @@ export function DiagnosisView({ diagnosis }: { diagnosis: Diagnosis }) {
       <Part title="Evidence" empty={!evidence.length && 'No evidence was found.'}>
         <ul className={classes.list}>
           {evidence.map(item => (
-            <li key={`${item.fact} ${item.statement}`}>
+            <li key={`${item.fact} ${item.statement}`} className={classes.item}>
               <span className={classes.text}>{item.statement}</span>
               <Quote citation={item} />
             </li>
@@ -88,9 +90,7 @@ export function DiagnosisView({ diagnosis }: { diagnosis: Diagnosis }) {
 function Part({ title, empty, children }: { title: string; empty?: string | false; children: ReactNode }) {
   return (
     <Box marginY={2}>
-      <Typography variant="subtitle2" component="h3" gutterBottom>
-        {title}
-      </Typography>
+      <Heading>{title}</Heading>
       {empty ? <Typography variant="body2">{empty}</Typography> : children}
     </Box>
   );
@@ -100,7 +100,7 @@ function Part({ title, empty, children }: { title: string; empty?: string | fals
 function Quote({ citation }: { citation: Citation }) {
   const classes = useStyles();
   return (
-    <div>
+    <div className={classes.item}>
       <span className={citation.verified ? classes.verified : classes.unverified}>
         {citation.verified ? `✓ verified in ${citation.fact}` : '⚠ unverified'}
       </span>
@@ -112,14 +112,14 @@ function Quote({ citation }: { citation: Citation }) {
 function Action({ action }: { action: SuggestedAction }) {
   const classes = useStyles();
   return (
-    <li>
+    <li className={classes.item}>
       <span className={classes.text}>
         <b>{KINDS[action.kind] ?? action.kind}</b>: {action.text}
       </span>
       {action.command && (
         <Box display="flex" alignItems="center">
           <code className={classes.quote}>{action.command}</code>
-          <CopyTextButton text={action.command} tooltipText="Copied" aria-label={`Copy ${action.command}`} />
+          <CopyTextButton variant="tertiary" text={action.command} tooltipText="Copied" aria-label={`Copy ${action.command}`} />
         </Box>
       )}
     </li>

@@ -7,18 +7,20 @@ import Typography from '@material-ui/core/Typography';
 import { useEffect, useState } from 'react';
 import { whydownApiRef } from '../api';
 import type { IncidentSummary } from '../incident';
+import { Heading } from './Heading';
 import { RefusalPanel } from './RefusalPanel';
 
 interface RecentIncidentsProps {
   readonly entityRef: string;
   readonly name: string;
-  /** The incident that the card shows; the list is read again when that changes. */
+  /** The incident that the card shows; the list is read again when another is shown, or `changes` changes. */
   readonly shown?: string;
+  readonly changes: number;
   readonly onShow: (id: string) => void;
 }
 
 /** The entity's latest incidents; a click shows one in the card. */
-export function RecentIncidents({ entityRef, name, shown, onShow }: RecentIncidentsProps) {
+export function RecentIncidents({ entityRef, name, shown, changes, onShow }: RecentIncidentsProps) {
   const api = useApi(whydownApiRef);
   const [tries, setTries] = useState(0);
   const [read, setRead] = useState<{ incidents?: readonly IncidentSummary[]; error?: Error }>({});
@@ -32,13 +34,11 @@ export function RecentIncidents({ entityRef, name, shown, onShow }: RecentIncide
     return () => {
       left = true;
     };
-  }, [api, entityRef, shown, tries]);
+  }, [api, entityRef, shown, changes, tries]);
 
   return (
     <section aria-label="Recent incidents">
-      <Typography variant="subtitle2" component="h3">
-        Recent incidents
-      </Typography>
+      <Heading>Recent incidents</Heading>
       {!read.incidents && !read.error && <Progress />}
       {read.error && <RefusalPanel error={read.error} onRetry={() => setTries(tries + 1)} />}
       {read.incidents?.length === 0 && <Typography variant="body2">None of {name} so far.</Typography>}
@@ -46,6 +46,7 @@ export function RecentIncidents({ entityRef, name, shown, onShow }: RecentIncide
         {read.incidents?.map(incident => (
           <ListItem key={incident.id} button selected={incident.id === shown} onClick={() => onShow(incident.id)}>
             <ListItemText
+              secondaryTypographyProps={{ style: { whiteSpace: 'normal' } }}
               primary={`${incident.title} (${incident.status})`}
               secondary={`${new Date(incident.startedAt).toLocaleString()}${incident.cause ? `: ${incident.cause}` : ''}`}
             />

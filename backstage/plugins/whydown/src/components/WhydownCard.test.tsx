@@ -144,6 +144,15 @@ describe('recent incidents', () => {
     expect(whydown.analyzed).toEqual([]);
   });
 
+  it('are read again when the analysis is finished', async () => {
+    const whydown = new ScriptedWhydown([incident('queued'), incident('done', { diagnosis: DIAGNOSIS })]);
+    whydown.incidents = async () => [incident(whydown.knownAtLook.length < 2 ? 'queued' : 'done')];
+    await show(whydown);
+    expect(await recent().findByText('Error rate above 5 % (queued)')).toBeInTheDocument();
+    await analyze();
+    expect(await recent().findByText('Error rate above 5 % (done)')).toBeInTheDocument();
+  });
+
   it('may be none', async () => {
     await show(new ScriptedWhydown());
     expect(await recent().findByText('None of invoice-api so far.')).toBeInTheDocument();

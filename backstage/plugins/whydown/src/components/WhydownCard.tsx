@@ -5,7 +5,7 @@ import { useEntity } from '@backstage/plugin-catalog-react';
 import Button from '@material-ui/core/Button';
 import CircularProgress from '@material-ui/core/CircularProgress';
 import TextField from '@material-ui/core/TextField';
-import { useState } from 'react';
+import { useCallback, useState } from 'react';
 import { whydownApiRef } from '../api';
 import { Investigation } from './Investigation';
 import { RecentIncidents } from './RecentIncidents';
@@ -25,6 +25,8 @@ function EntityCard({ entityRef, name }: { entityRef: string; name: string }) {
   const [asking, setAsking] = useState(false);
   const [refused, setRefused] = useState<Error>();
   const [shown, setShown] = useState<string>();
+  const [finished, setFinished] = useState(0);
+  const onFinished = useCallback(() => setFinished(count => count + 1), []);
 
   async function analyze() {
     setAsking(true);
@@ -64,8 +66,8 @@ function EntityCard({ entityRef, name }: { entityRef: string; name: string }) {
         Analyze incident
       </Button>
       {refused && <RefusalPanel error={refused} />}
-      {shown && <Investigation key={shown} id={shown} entityRef={entityRef} />}
-      <RecentIncidents entityRef={entityRef} name={name} shown={shown} onShow={setShown} />
+      {shown && <Investigation key={shown} id={shown} entityRef={entityRef} onFinished={onFinished} />}
+      <RecentIncidents entityRef={entityRef} name={name} shown={shown} changes={finished} onShow={setShown} />
     </InfoCard>
   );
 }
