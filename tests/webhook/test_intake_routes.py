@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import event, func, select
 from werkzeug.test import TestResponse
 
 from shared.database import Database
@@ -185,11 +186,11 @@ def test_a_full_disk_refuses_whole_alerts_and_then_goes_on(sqlite: Database) -> 
     """PostgreSQL's: tests/end_to_end/test_outages.py."""
     pages: int | None = None
 
-    @event.listens_for(sqlite.engine, "begin")
-    def bound(connection: Connection) -> None:
-        used = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    @event.listens_for(sqlite.engine, "checkout")  # alerts are taken in by the driver alone
+    def bound(connection: sqlite3.Connection, *_: object) -> None:
+        (used,) = connection.execute("PRAGMA page_count").fetchone()
         # https://www.sqlite.org/pragma.html#pragma_max_page_count: beyond it, SQLITE_FULL as on a full disk.
-        connection.exec_driver_sql(f"PRAGMA max_page_count={used if pages is None else pages}")
+        connection.execute(f"PRAGMA max_page_count={used if pages is None else pages}")
 
     client = receiver_on(sqlite).test_client()
     alerts = [{**ALERT, "alertTitle": f"Full {number}", "errors": "x" * 20_000} for number in range(5)]
