@@ -106,6 +106,7 @@ def incident_list(page: Page, query: Mapping[str, Any], moment: datetime, first:
         incidents=page.incidents,
         groups=_groups(page, narrowed=bool(query), moment=moment),
         next_cursor=page.next_cursor,
+        backlog=page.backlog,
         query=query,
         narrowing=narrowing,
         statuses=tuple(Status),

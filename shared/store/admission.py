@@ -7,6 +7,8 @@ The bound holds across all workers, and with it the number of model calls at onc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Final, cast
 
@@ -68,6 +70,24 @@ def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlac
         incident_id: QueuePlace(position=place, estimate_seconds=None if each is None else round(place * each))
         for incident_id, place in found
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for its turn."""
+
+    count: int = 0
+    since: datetime | None = None
+    """Since when the oldest of it waits; None when nothing does."""
+
+
+def backlog(session: Session) -> Backlog:
+    """How much waits, by one look at an index."""
+    query = select(func.count(), func.min(WorkRow.created_at)).where(
+        WorkRow.kind == "investigate", WorkRow.state == "waiting"
+    )
+    count, since = session.execute(query).one()
+    return Backlog(count, since)
 
 
 def _under_way() -> tuple[ColumnElement[bool], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from shared.incident import (
 )
 from shared.moment import parse_time, rfc3339
 from shared.store import admission, covering
+from shared.store.admission import Backlog
 from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
 from shared.store.pushes import recipient_of
@@ -66,6 +67,8 @@ class Page:
 
     incidents: tuple[IncidentSummary, ...]
     next_cursor: str | None
+    backlog: Backlog = field(default_factory=Backlog)
+    """What waits for its turn, on this page of the list or elsewhere."""
 
 
 class BadCursor(ValueError):
@@ -125,8 +128,9 @@ def page(database: Database, filters: Filters) -> Page:
         shown = rows[: filters.limit]
         queue = admission.places(session, [row.id for row, _ in shown if row.status == Status.QUEUED])
         summaries = tuple(IncidentSummary(**_summary(row, attempt), queue=queue.get(row.id)) for row, attempt in shown)
+        backlog = admission.backlog(session)
     more = len(rows) > filters.limit
-    return Page(summaries, _cursor(shown[-1][0]) if more and shown else None)
+    return Page(summaries, _cursor(shown[-1][0]) if more and shown else None, backlog)
 
 
 def _summary(row: IncidentRow, attempt: AttemptRow) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from shared.database import Database
 from shared.incident import CoverageStatus, Status
 from shared.moment import now
+from shared.store import admission
 from shared.tables import AttemptRow, CoverageRow, IncidentRow, ModelCallRow, WorkRow
 
 BRIEF_BUCKETS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -86,16 +87,12 @@ def measure(database: Database) -> Telemetry:
     """The figures as they stand. A few aggregates over indexes, and two over all attempts that are kept."""
     moment = now()
     with database.reading() as session:
-        waiting, oldest = session.execute(
-            select(func.count(), func.min(WorkRow.created_at)).where(
-                WorkRow.kind == "investigate", WorkRow.state == "waiting"
-            )
-        ).one()
+        backlog = admission.backlog(session)
         under_way = select(func.count()).where(AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None))
         return Telemetry(
             incidents={str(status): 0 for status in Status} | _counted(session, IncidentRow.status),
-            waiting=waiting,
-            oldest_waiting_seconds=(moment - oldest).total_seconds() if oldest else 0.0,
+            waiting=backlog.count,
+            oldest_waiting_seconds=(moment - backlog.since).total_seconds() if backlog.since else 0.0,
             under_way=session.scalar(under_way) or 0,
             brief=_durations(session, database, AttemptRow.brief_at, BRIEF_BUCKETS),
             diagnosis=_durations(session, database, AttemptRow.finished_at, DIAGNOSIS_BUCKETS),

@@ -145,6 +145,7 @@ def test_the_list_says_where_in_the_queue_each_stands(database: Database) -> Non
     assert queue == {ahead: 1, behind: 2, covered: None, first: None, late: None}
     page = client.get("/incidents", headers=PAGE).text
     assert page.index("number 1 in the queue") < page.index("number 2 in the queue")
+    assert "2 wait for their turn, the longest for less than a minute" in page
 
 
 @pytest.mark.parametrize(

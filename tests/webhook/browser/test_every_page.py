@@ -25,6 +25,7 @@ from shared.incident import (
     SuggestedAction,
 )
 from shared.store import reading
+from shared.store.admission import Backlog
 from tests.webhook.browser.conftest import Serve, watched
 from tests.webhook.example_incidents import BRIEF, DIAGNOSIS, FACTS, NOW, at, incident, summary
 from tests.webhook.hostile_incidents import hostile
@@ -105,7 +106,8 @@ LISTED: Final = (
 
 def _list(found: tuple[Any, ...], query: Mapping[str, Any], needs_token: bool) -> str:
     first = pages.FirstAlert("https://whydown.example.com", needs_token)
-    return pages.incident_list(reading.Page(found, "next" if found else None), query, NOW, first)
+    backlog = Backlog(3, NOW - timedelta(minutes=4)) if found else Backlog()
+    return pages.incident_list(reading.Page(found, "next" if found else None, backlog), query, NOW, first)
 
 
 PROBLEM: Final = ProblemDocument(
