@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -45,9 +45,16 @@ def configure(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These tell every connection and every query.
-    for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "github", "kombu", "amqp"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+_CHATTY: Final = (
+    # These tell every connection and every query,
+    "httpx", "httpx2", "httpcore", "urllib3", "github", "kombu", "amqp",
+    # and these each message, which Flower knows as well.
+    "celery.worker.strategy", "celery.app.trace",
+)  # fmt: skip
 
 
 class _Redacting:

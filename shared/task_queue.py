@@ -19,6 +19,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 from redis import Redis, RedisError
 
+from shared import tracing
 from shared.known_services import service_of
 from shared.moment import CLOCK_TOLERANCE
 from shared.settings import Storage
@@ -135,7 +136,9 @@ def _send(producer: Producer, name: str, task_id: str, args: list[str]) -> None:
         root_id=told_by and (told_by.root_id or told_by.id),
         parent_id=told_by and told_by.id,
     )
-    celery_app.amqp.send_task_message(producer, name, message, queue=QUEUE, retry=False)
+    messaging = {"messaging__system": "redis", "messaging__message__id": task_id}
+    with tracing.span(f"publish {name}", task_id.partition(".")[0], "producer", **messaging):
+        celery_app.amqp.send_task_message(producer, name, message, queue=QUEUE, retry=False)
 
 
 def messages(work_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import structlog
 from flask import Blueprint, Response, request
 from pydantic import BeforeValidator, Field, StringConstraints
 from werkzeug.routing import BaseConverter
@@ -26,6 +27,8 @@ from webhook.problem import Problem, validated
 from webhook.receiver import receiver
 
 routes = Blueprint("incidents", __name__)
+
+_log = structlog.get_logger(__name__)
 
 
 class IncidentId(BaseConverter):
@@ -209,6 +212,7 @@ def retry(incident_id: str) -> Response:
     if taken is None:
         raise _unknown(incident_id)
     here.queue.publish(taken.work)
+    _log.info("retry_accepted", incident=incident_id, begun=bool(taken.work))
     if prefers_page():
         return see_other(f"{request.script_root}/incidents/{incident_id}")
     return accepted(taken)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Final
 
 import structlog
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import tracing
 from shared.alert import Delivery
 from shared.incident import Incident
 from shared.registry import UnknownName
@@ -75,7 +77,7 @@ _MANUAL_PARAMETERS: Final = (
 )
 def webhook(sender: str) -> Response:
     """Commits the delivery, tells the workers, answers."""
-    here = receiver()
+    here, started = receiver(), time.monotonic()
     try:
         kind = SENDERS.load(name := canonical(sender))
     except UnknownName as unknown:
@@ -89,6 +91,7 @@ def webhook(sender: str) -> Response:
     taken = here.reception.accept(delivery)
     here.queue.publish(taken.work)
     _note(delivery, taken)
+    _trace(taken, delivery.sender, started)
     return accepted(taken, delivery.ignored or (None if taken.incidents else "resolved, and never seen firing"))
 
 
@@ -177,13 +180,15 @@ def _form_page(given: dict[str, str], narrowed: str, problem: ProblemDocument | 
 
 
 def _open(asked: intake.ManualRequest) -> Response:
-    here = receiver()
+    here, started = receiver(), time.monotonic()
     try:
         taken = intake.open_manual(here.database, asked, _idempotency_key())
     except intake.IdempotencyConflict:
         detail = "this key was used before with another body: take a new key for a new request"
         raise Problem(422, detail, field="Idempotency-Key") from None
     here.queue.publish(taken.work)
+    _log.info("analysis_accepted", incident=taken.incidents[0].id, new=taken.incidents[0].new)
+    _trace(taken, "analyze", started)
     answer = accepted(taken)
     seconds = wait_seconds()
     return answer if seconds is None else _after_waiting(answer, taken.incidents[0].id, seconds)
@@ -219,4 +224,12 @@ def _note(delivery: Delivery, taken: intake.Intake) -> None:
     new = [one.id for one in taken.incidents if one.new]
     # A line of the log holds a few of them: one body may open a thousand.
     counts = {"groups": len(delivery.groups), "new": len(new)}
-    _log.info("alerts_accepted", sender=delivery.sender, **counts, opened=new[:10])
+    one = {"incident": new[0]} if len(new) == 1 else {}
+    _log.info("alerts_accepted", sender=delivery.sender, **counts, opened=new[:10], **one)
+
+
+def _trace(taken: intake.Intake, sender: str, started: float) -> None:
+    seconds = time.monotonic() - started
+    for one in taken.incidents:
+        if one.new:
+            tracing.began(one.id, seconds, whydown__sender=sender, url__path=request.path)

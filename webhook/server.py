@@ -17,7 +17,7 @@ from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from shared import log_output, schema
+from shared import log_output, schema, tracing
 from shared.database import Database
 from shared.settings import Storage
 from webhook.access import check_exposure
@@ -120,6 +120,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """The application, made in each process after the fork: connections must not be shared between processes."""
+        tracing.start("web")
         return create_app(_database(self.threads), waiting=self.waiting)
 
 

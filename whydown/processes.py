@@ -42,13 +42,17 @@ def run_worker() -> None:
     """A worker, until it is told to end."""
     from celery.signals import worker_shutting_down  # noqa: PLC0415
 
+    from shared import tracing  # noqa: PLC0415
+
     concurrency = Config.read().worker_concurrency
     _await_parts()
     worker_shutting_down.connect(_bound_the_end, weak=False)
     # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
     nodename = f"worker-{os.getpid()}@{socket.gethostname()}"
     # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
-    worker = _celery().Worker(hostname=nodename, pool_cls="threads", concurrency=concurrency, quiet=True)
+    celery = _celery()
+    tracing.start("worker")
+    worker = celery.Worker(hostname=nodename, pool_cls="threads", concurrency=concurrency, quiet=True, loglevel="INFO")
     worker.start()
     sys.exit(worker.exitcode)
 

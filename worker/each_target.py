@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Final
 
 from shared.incident import Fact
 from shared.moment import DeadlineExceeded
 from worker.inquiry import Gathered, SourceFailure, Target
 from worker.printable import printable
+from worker.threads import Threads
 
 MAX_TARGETS: Final = 16
 _AT_ONCE: Final = 6
@@ -31,7 +32,7 @@ def each_target(
     """
     distinct = list({same(target): target for target in reversed(targets)}.values())[::-1]
     asked = distinct[:MAX_TARGETS]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with Threads(_AT_ONCE) as pool:
         answers = [pool.submit(look, target) for target in asked]
     details: list[str] = []
     failures: list[SourceFailure | DeadlineExceeded] = []

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from shared import tracing
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, DeadlineExceeded
 from shared.redaction.redactor import Disclosure, Redactor, disclosed
@@ -34,6 +35,22 @@ def ask(
     name: str, source: Source, inquiry: Inquiry, seconds: float, redactor: Redactor
 ) -> tuple[tuple[Fact, ...], Coverage]:
     """What a source found, as facts without secrets, and its coverage line. Never raises for the source's troubles."""
+    with tracing.span(f"ask {name}", kind="client") as span:
+        facts, line = _asked(name, source, inquiry, seconds, redactor)
+        note_coverage(span, line)
+        return facts, line
+
+
+def note_coverage(span: tracing.Span, line: Coverage) -> None:
+    """Says in a trace what a coverage line says, without its words: servers are quoted there."""
+    span.note(whydown__source=line.source, whydown__source__status=line.status.value, whydown__source__items=line.items)
+    if line.status not in (CoverageStatus.OK, CoverageStatus.EMPTY):
+        span.failed(line.status.value)
+
+
+def _asked(
+    name: str, source: Source, inquiry: Inquiry, seconds: float, redactor: Redactor
+) -> tuple[tuple[Fact, ...], Coverage]:
     started = time.monotonic()
     deadline = Deadline.after(seconds)
     outcome = answered(name, lambda: source.gather(inquiry, deadline), deadline, seconds)

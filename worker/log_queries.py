@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -13,6 +12,7 @@ from typing import Final, Literal
 
 from shared.moment import Deadline, DeadlineExceeded
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
+from worker.threads import Threads
 
 MOST_TARGETS: Final = 25
 MOST_LINES: Final = 1_000
@@ -121,7 +121,7 @@ def ask_all(
         except (SourceFailure, DeadlineExceeded) as failure:
             return failure
 
-    with ThreadPoolExecutor(at_once) as pool:
+    with Threads(at_once) as pool:
         outcomes = list(zip(queries, pool.map(outcome, queries), strict=True))
     lines = [line for _, found in outcomes if isinstance(found, Found) for line in found.lines]
     if not lines:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import structlog
 
+from shared import tracing
 from shared.database import Database, is_away
 from shared.incident import Usage
 from shared.moment import Deadline, DeadlineExceeded
@@ -17,6 +18,9 @@ from shared.store.work import Claim
 from worker.llm import PROVIDERS, Config, ModelFailure, ModelReply, ModelRequest, Provider
 
 CHARACTERS_PER_TOKEN: Final = 4
+
+PROVIDER_NAMES: Final = {"azure": "azure.ai.openai"}
+"""As OpenTelemetry calls them: https://opentelemetry.io/docs/specs/semconv/gen-ai/."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,6 +58,26 @@ class _Metered:
 
     def complete(self, request: ModelRequest, deadline: Deadline) -> ModelReply:
         """The inner provider's reply, its usage priced. Raises ModelFailure, also when the budget is spent."""
+        asked: dict[str, Any] = {
+            "gen_ai__operation__name": "chat",
+            "gen_ai__provider__name": PROVIDER_NAMES.get(self.name, self.name),
+            "gen_ai__request__model": self.model,
+            "gen_ai__request__max_tokens": request.max_output_tokens,
+        }
+        with tracing.span(f"chat {self.model}", kind="client", **asked) as span:
+            try:
+                reply = self._counted(request, deadline)
+            except ModelFailure as failure:
+                span.failed(failure.kind)
+                raise
+            span.note(
+                gen_ai__response__model=reply.model,
+                gen_ai__usage__input_tokens=reply.usage.input_tokens,
+                gen_ai__usage__output_tokens=reply.usage.output_tokens,
+            )
+            return reply
+
+    def _counted(self, request: ModelRequest, deadline: Deadline) -> ModelReply:
         number = self._note(request)
         try:
             reply = self._inner.complete(request, deadline)

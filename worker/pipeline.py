@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from shared import tracing
 from shared.covering import Leader
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, now
@@ -220,12 +221,13 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
     seconds = parts.settings.source_timeout_seconds
     started = time.monotonic()
     deadline = Deadline.after(seconds)
-    outcome = gathering.answered(CATALOG, lambda: catalog.match(subject, deadline), deadline, seconds)
-    told = parts.redactor.model(outcome)
-    if isinstance(told, Coverage):
-        return None, told
-    millis = round((time.monotonic() - started) * 1000)
-    return told, gathering.catalog_coverage(CATALOG, told, millis)
+    with tracing.span(f"ask {CATALOG}", kind="client") as span:
+        outcome = gathering.answered(CATALOG, lambda: catalog.match(subject, deadline), deadline, seconds)
+        told = parts.redactor.model(outcome)
+        millis = round((time.monotonic() - started) * 1000)
+        line = told if isinstance(told, Coverage) else gathering.catalog_coverage(CATALOG, told, millis)
+        gathering.note_coverage(span, line)
+    return None if isinstance(told, Coverage) else told, line
 
 
 def _conclude(parts: Parts, claim: Claim, conclusion: Conclusion, whom: Scope) -> tuple[str, ...]:

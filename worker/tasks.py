@@ -15,6 +15,7 @@ from celery.exceptions import Ignore
 from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import tracing
 from shared.database import is_away
 from shared.moment import now
 from shared.store import admission, installation, intake, pushes, retention, work
@@ -187,21 +188,28 @@ def _finish(claim: Claim, seconds: float, **known: Any) -> tuple[str, ...]:
     """Does what was claimed. Gives what of the attempt may be done next, all else that may begin then is published.
     `known` is what its stage need not look up. Raises StageFailure.
     """
+    told = {"whydown__attempt": claim.attempt, "whydown__tries": claim.tries, "whydown__subject": claim.subject or None}
     with (
         structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=claim.work_id),
+        tracing.span(claim.kind, claim.incident_id, "consumer", **told) as span,
         _hands.holding(claim, seconds),
     ):
         try:
             with _failures_told(claim):
                 alone = claim.lapses >= SUSPECT
-                return _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
+                opened = _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
+            if claim.kind in ("diagnose", "deliver"):
+                _log.info("stage_done", kind=claim.kind, tries=claim.tries)
+            return opened
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
         except PushFailure as failure:
+            span.failed(failure.reason)
             _push_again(claim, failure)
         except isolation.NoRoom:
             _hands.owe(lambda: work.hand_back(parts().database, claim, AGAIN, None, counts=False))
         except StageFailure as failure:
+            span.failed(failure.reason)
             _fail(claim, failure)
             raise
         return ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -24,6 +23,7 @@ from worker.repositories.changes import (
 )
 from worker.repositories.hosted import Deployment, HostedRepository, Pages
 from worker.repositories.hosted_source import HostedSource
+from worker.threads import Threads
 
 _LISTED: Final = 100
 _DETAILED: Final = 10
@@ -41,7 +41,7 @@ class HostedChanges(HostedSource):
 
     def _look(self, target: Target, window: Window, repository: HostedRepository, pages: Pages) -> Gathered:
         look = _Look(self.name, target.service, window, repository, pages)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             deploys = pool.submit(look.deploys, pool)
             facts = [*look.commits(pool), *deploys.result()]
         if look.failures and not facts:
@@ -61,7 +61,7 @@ class _Look:
         self.details: list[str] = []
         self.failures: list[SourceFailure | DeadlineExceeded] = []
 
-    def commits(self, pool: ThreadPoolExecutor) -> list[Fact]:
+    def commits(self, pool: Threads) -> list[Fact]:
         """The commits in the window, or the last ones before it, newest first."""
         window = self._window
         listed = self._try("commits", lambda: self._repository.commits(_LISTED, window.until, window.changes_since))
@@ -91,7 +91,7 @@ class _Look:
             for commit in (*unseen, *pool.map(self._with_files, suspects[:_DETAILED]), *unread)
         ]
 
-    def deploys(self, pool: ThreadPoolExecutor) -> list[Fact]:
+    def deploys(self, pool: Threads) -> list[Fact]:
         """The deployments in the window, or the last one before it, newest first, and what the last one brought out."""
         window = self._window
         listed = self._try("deployments", lambda: self._repository.deployments(_DEPLOYMENTS))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from worker.kubernetes_objects import OBJECT, dict_at, dicts, text_at
 from worker.log_queries import names_of
 from worker.outbound import Outbound
 from worker.repositories.changes import Commit, commit_fact, deploy_fact
+from worker.threads import Threads
 
 SOURCE: Final = "changes.argocd"
 _MOST_DEPLOYS: Final = 10
@@ -104,7 +104,7 @@ class ArgoCdChanges:
             and _is_of(application, target, scope.annotations(target))
         ]
         notes: list[str] = []
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             looked = [pool.submit(self._look, *pair, scope.window, deadline, notes) for pair in found]
             facts = tuple(fact for some in looked for fact in some.result())
         known = {target.service for target, _ in found}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -25,6 +24,7 @@ from worker.kubernetes_objects import NAMESPACE, OBJECT, Container, crashed, sta
 from worker.log_queries import askable, before, names_of
 from worker.log_text.lines import entries
 from worker.outbound import Outbound
+from worker.threads import Threads
 
 MOST_PODS: Final = 200
 """Of one selector: a pod may take 20 KB."""
@@ -104,7 +104,7 @@ class KubernetesLogs:
     def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
         """What the cluster says as lines. Raises SourceFailure or DeadlineExceeded when it gave no list of pods."""
         look = _Look(self._outbound(), self._config, inquiry, before(deadline))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             return look.gathered(pool)
 
     def probe(self, deadline: Deadline) -> str:
@@ -140,7 +140,7 @@ class _Look:
         self._targets, self._notes = askable(inquiry.scope.targets)
         self._services = {name: target.service for target in reversed(self._targets) for name in names_of(target)}
 
-    def gathered(self, pool: ThreadPoolExecutor) -> Gathered:
+    def gathered(self, pool: Threads) -> Gathered:
         """Everything, with what could not be had."""
         if not self._targets:
             return Gathered(detail="; ".join(self._notes) or None)
@@ -166,7 +166,7 @@ class _Look:
     def _is_recent(self, at: datetime) -> bool:
         return self._window.baseline_since <= at <= self._window.until
 
-    def _pods(self, pool: ThreadPoolExecutor) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    def _pods(self, pool: Threads) -> dict[str, tuple[str, Mapping[str, Any]]]:
         """The pods by uid, each with its service. Raises what the first list failed by, when all did."""
         namespaces = self._config.namespaces or ("",)
         asked = [(namespace, *each) for namespace in namespaces for each in self._selectors()]

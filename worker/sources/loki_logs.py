@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
@@ -21,6 +20,7 @@ from worker.log_queries import MOST_LINES, MOST_WARNINGS, askable, before, names
 from worker.log_text.levels import level_word
 from worker.log_text.lines import clean, parse
 from worker.outbound import Outbound
+from worker.threads import Threads
 
 LABELS: Final = ("service_name", "app", "service")
 """Labels that hold the service, likeliest first."""
@@ -148,7 +148,7 @@ class LokiLogs:
         by_level = [query for target in targets for query in _queries(target, label, ERRORS, window)]
         alerted = [target for target in targets if target.role == "alerted"]
         by_level += [query for target in alerted for query in _queries(target, label, WARNINGS, window, MOST_WARNINGS)]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
 
             def answers(queries: list[Query]) -> dict[Query, Outcome]:
                 return dict(zip(queries, pool.map(lambda query: self._ask(query, deadline), queries), strict=True))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -25,6 +24,7 @@ from worker.log_queries import MOST_TARGETS, before, names_of
 from worker.metric_queries import QUERIES, Span, alternatives, filled, read_queries
 from worker.outbound import Answer, Outbound, basic, checked
 from worker.printable import printable
+from worker.threads import Threads
 
 MOST_SERIES: Final = 20
 """Series of one service that one query may give."""
@@ -123,7 +123,7 @@ class PrometheusMetrics:
         if not names:
             return Gathered(detail="; ".join(notes))
         span = Span.of(window)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             label = self._label or self._chosen_label(names, span, soon, pool)
             asked = {name: text for name, text in self._queries.items() if label or "$label" not in text}
             if label is None:
@@ -158,9 +158,7 @@ class PrometheusMetrics:
         label = self._label or " or ".join(found) or "none that is known: set WHYDOWN_PROMETHEUS_LABEL"
         return f"{len(self._queries)} queries; label of the service: {label}"
 
-    def _chosen_label(
-        self, names: Mapping[str, str], span: Span, deadline: Deadline, pool: ThreadPoolExecutor
-    ) -> str | None:
+    def _chosen_label(self, names: Mapping[str, str], span: Span, deadline: Deadline, pool: Threads) -> str | None:
         """The first label with a service's name for a value. Raises what the first question failed by."""
 
         def known(label: str) -> bool:
