@@ -3,8 +3,10 @@
 FROM python:3.13.12-slim-trixie AS build
 WORKDIR /build
 RUN python -m venv /opt/whydown
-COPY requirements.lock ./
-RUN /opt/whydown/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock
+# With all extras: --build-arg LOCK=requirements-extras.lock
+ARG LOCK=requirements.lock
+COPY ${LOCK} ./
+RUN /opt/whydown/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement ${LOCK}
 COPY . ./
 RUN /opt/whydown/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /opt/whydown/bin/pip uninstall --yes setuptools pip

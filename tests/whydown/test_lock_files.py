@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-extras.lock", "requirements-dev.lock")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -28,14 +28,18 @@ def test_every_pin_has_hashes_and_no_index_is_named(name: str) -> None:
 def test_every_declared_dependency_is_locked() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     runtime = project["project"]["dependencies"] + project["build-system"]["requires"]
-    development = project["project"]["optional-dependencies"]["dev"]
+    optional = project["project"]["optional-dependencies"]
+    development = [need for need in optional.pop("dev") if not need.startswith("whydown[")]
+    extras = [need for needs in optional.values() for need in needs]
     assert names(runtime) <= set(pins("requirements.lock"))
-    assert names(runtime + development) <= set(pins("requirements-dev.lock"))
+    assert names(runtime + extras) <= set(pins("requirements-extras.lock"))
+    assert names(runtime + extras + development) <= set(pins("requirements-dev.lock"))
 
 
 def test_the_tests_run_on_what_production_runs_on() -> None:
-    runtime, development = map(pins, LOCKS)
-    assert {name: development.get(name) for name in runtime} == runtime
+    runtime, extras, development = map(pins, LOCKS)
+    assert {name: extras.get(name) for name in runtime} == runtime
+    assert {name: development.get(name) for name in extras} == extras
 
 
 def names(requirements: list[str]) -> set[str]:
