@@ -15,6 +15,7 @@ from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import Section, setting
 from worker.bounded_session import bounded_session
 from worker.inquiry import SourceFailure
+from worker.patience import held
 from worker.printable import printable
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class EntraId:
         """
         from azure.core.exceptions import AzureError  # noqa: PLC0415
 
-        with self._lock:
+        with held(self._lock, deadline):
             known = self._tokens.get(scope)
             if known is None or known.expires_on - _FRESH_SECONDS < time.time():
                 try:

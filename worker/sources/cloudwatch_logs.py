@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import SecretStr
 from urllib3 import HTTPResponse
@@ -25,6 +24,7 @@ from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
 from worker.log_queries import Found, LogQuery, ask_all
 from worker.log_text.lines import LONGEST_TEXT, clean, parse
 from worker.outbound import Answer, Outbound, checked
+from worker.patience import held, within
 from worker.printable import printable
 
 _AT_ONCE: Final = 4
@@ -46,7 +46,6 @@ _DENIED: Final = ("AccessDenied", "Unrecognized", "Expired", "InvalidSignature",
 _MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError)
 """What the client raises for an answer in a form that it does not know."""
 
-T = TypeVar("T")
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
 
@@ -192,7 +191,7 @@ class CloudWatchLogs:
         from botocore.config import Config as Limits  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        with self._lock:
+        with held(self._lock, deadline):
             if self._made is None:
                 limits = Limits(retries={"total_max_attempts": 1, "mode": "standard"})
                 options = {"endpoint_url": self._config.url, "config": limits}
@@ -212,23 +211,6 @@ class CloudWatchLogs:
 
 class _NoSuchGroup(Exception):
     """There is no log group of that name."""
-
-
-def within(deadline: Deadline, call: Callable[[], T]) -> T:
-    """What `call` gives or raises, unless that takes too long: then it is left behind. Raises DeadlineExceeded."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as failure:  # noqa: BLE001  it is raised again on the other side
-            outcome.set_exception(failure)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return outcome.result(deadline.remaining())
-    except TimeoutError:
-        raise DeadlineExceeded("AWS gave no credentials in time") from None
 
 
 def _send(request: Any, **_: Any) -> Any:
