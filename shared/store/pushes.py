@@ -68,12 +68,19 @@ _ADDRESSED: Final = select(
 def open_briefs(
     session: Session, incident_id: str, attempt: int, recipients: Iterable[str], moment: datetime
 ) -> tuple[str, ...]:
-    """Opens the pushes of a brief. Whoever has a diagnosis from an earlier attempt is not shown less meanwhile."""
+    """Opens the pushes of a brief, unless an earlier brief of the attempt did. Whoever has a diagnosis from an earlier
+    attempt is not shown less meanwhile.
+    """
     if attempt > 1:
         earlier = exists().where(AttemptRow.incident_id == incident_id, AttemptRow.outcome == Status.DONE)
         if session.scalar(select(earlier)):
             return ()
-    return tuple(_opened(session, incident_id, attempt, f"{each}.brief", moment) for each in recipients)
+    opened = select(WorkRow.subject).where(
+        WorkRow.incident_id == incident_id, WorkRow.attempt == attempt, WorkRow.kind == "deliver"
+    )
+    known = set(session.scalars(opened))
+    subjects = [subject for each in recipients if (subject := f"{each}.brief") not in known]
+    return tuple(_opened(session, incident_id, attempt, subject, moment) for subject in subjects)
 
 
 def open_results(session: Session, claim: Claim, recipients: Iterable[str], moment: datetime) -> tuple[str, ...]:

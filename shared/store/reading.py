@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -106,7 +107,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             covers=covering.covered(session, row),
             related=related_incidents(session, row, current.scope),
             queue=admission.places(session, [row.id]).get(row.id) if row.status == Status.QUEUED else None,
-            deliveries=_deliveries(session, incident_id),
+            deliveries=_deliveries(session, attempts),
             usage=Usage.model_validate(current, from_attributes=True),
             timings=_timings(current),
             attempts=tuple(Attempt.model_validate(attempt, from_attributes=True) for attempt in attempts),
@@ -160,10 +161,15 @@ def _alerts(session: Session, incident_id: str) -> tuple[AlertSeen, ...]:
     )
 
 
-def _deliveries(session: Session, incident_id: str) -> tuple[Delivery, ...]:
-    query = select(WorkRow).where(WorkRow.incident_id == incident_id, WorkRow.kind == "deliver")
-    told = query.where(WorkRow.state != "cancelled").order_by(WorkRow.created_at, WorkRow.id)
-    return tuple(_delivery(row) for row in session.scalars(told))
+def _deliveries(session: Session, attempts: Sequence[AttemptRow]) -> tuple[Delivery, ...]:
+    query = select(WorkRow).where(WorkRow.incident_id == attempts[0].incident_id, WorkRow.kind == "deliver")
+    rows = session.scalars(query.where(WorkRow.state != "cancelled").order_by(WorkRow.created_at, WorkRow.id))
+    told = [(row.state, _delivery(row)) for row in rows]
+    # A brief that waits for another try when its attempt is over is let go by whoever takes it up.
+    over = {attempt.number for attempt in attempts if attempt.finished_at}
+    return tuple(
+        each for state, each in told if not (state == "pending" and each.stage == "brief" and each.attempt in over)
+    )
 
 
 def _delivery(row: WorkRow) -> Delivery:

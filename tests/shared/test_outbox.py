@@ -71,6 +71,8 @@ def _state(database: Database, work_id: str) -> str:
 def test_the_brief_and_the_end_are_a_push_each(database: Database) -> None:
     claim = _diagnosing(database)
     briefs = _told(database, claim, "slack", "teams")
+    for brief in briefs:
+        pushes.begin(database, _claimed(database, brief))
     ends = _concluded(database, claim, "slack")
     assert briefs == tuple(f"{claim.incident_id}.1.deliver.{name}.brief" for name in ("slack", "teams"))
     assert ends == (f"{claim.incident_id}.1.deliver.slack",)
@@ -83,18 +85,26 @@ def test_the_brief_and_the_end_are_a_push_each(database: Database) -> None:
     ]
 
 
+def test_the_complete_brief_does_not_push_again_what_the_early_one_opened(database: Database) -> None:
+    claim = _diagnosing(database)
+    early = BRIEF.model_copy(update={"complete": False})
+    opened = findings.brief_made(database, claim.incident_id, 1, early, ("slack",))
+    assert opened == (f"{claim.incident_id}.1.deliver.slack.brief",)
+    assert _told(database, claim, "slack", "teams") == (f"{claim.incident_id}.1.deliver.teams.brief",)
+
+
 def test_a_brief_that_never_got_out_is_not_sent_after_the_diagnosis(database: Database) -> None:
     claim = _diagnosing(database)
     (brief,) = _told(database, claim, "slack")
     pushes.begin(database, tried := _claimed(database, brief))
     pushes.put_off(database, tried, timedelta(0), "answered 500")
     _concluded(database, claim, "slack")
+    document = reading.incident(database, claim.incident_id)
+    assert document is not None
+    assert [each.stage for each in document.deliveries] == ["result"], "nobody needs to wait for it"
     with pytest.raises(Pointless):
         pushes.begin(database, _claimed(database, brief))
     assert _state(database, brief) == "cancelled"
-    document = reading.incident(database, claim.incident_id)
-    assert document is not None
-    assert [each.stage for each in document.deliveries] == ["result"]
 
 
 def test_pushes_to_one_recipient_go_out_one_at_a_time_and_know_what_was_kept(database: Database) -> None:
