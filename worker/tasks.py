@@ -60,6 +60,8 @@ TICK_SECONDS: Final = 0.4
 
 _log = structlog.get_logger(__name__)
 _hands = Hands()
+_admitting = threading.Lock()
+_admission_wanted = threading.Event()
 _offered = OfferedNames()
 _doors = Doors()
 
@@ -77,21 +79,22 @@ class StageFailure(Exception):
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
     """Asks the catalog whom to look at, and goes through what follows from that."""
-    admitted = admission.admit(parts().database, parts().settings.concurrent)
-    publish([other for other in admitted if other != work_id])
-    _go_through((work_id,))
+    if not _go_through((work_id,)) and not (_admit(work_id) and _go_through((work_id,))):
+        _nothing_to_do(work_id)
 
 
 @celery_app.task(name=TASKS["gather"])
 def gather(*work_ids: str) -> None:
     """Asks sources of one attempt, all at once; goes on to the diagnosis when they were the last."""
-    _go_through(work_ids)
+    if not _go_through(work_ids):
+        _nothing_to_do(work_ids[0])
 
 
 @celery_app.task(name=TASKS["diagnose"])
 def diagnose(work_id: str) -> None:
     """Makes the brief and asks the model."""
-    _go_through((work_id,))
+    if not _go_through((work_id,)):
+        _nothing_to_do(work_id)
 
 
 @celery_app.task(name=TASKS["deliver"])
@@ -99,7 +102,8 @@ def deliver(work_id: str) -> None:
     """Pushes a result to one recipient, unless as many pushes to the same are under way as may be."""
     if _doors.enter(work_id):
         try:
-            _go_through((work_id,))
+            if not _go_through((work_id,)):
+                _nothing_to_do(work_id)
         finally:
             publish(_doors.leave(work_id))
 
@@ -127,24 +131,25 @@ def _expire() -> None:
         _log.info("expired", incidents=count)
 
 
-def _go_through(work_ids: Sequence[str]) -> None:
+def _go_through(work_ids: Sequence[str]) -> bool:
     """Does some work of one attempt, and the stages that it opens, one after the other in this one task: why is said in
-    docs/decisions/0016-one-task-for-an-attempt.md. What there is to claim no more is done by somebody else.
+    docs/decisions/0016-one-task-for-an-attempt.md. False when there was nothing to claim: it waits, or somebody else
+    does it.
     """
-    asked, question = work_ids, pipeline.Question()
+    begun, question = False, pipeline.Question()
     while work_ids:
         kind = kind_of(work_ids[0])
         seconds = _time_limit(kind)
         claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds) if kind == "gather" else None)
         if not claims:
-            if work_ids is asked:
-                _nothing_to_do(asked[0])
-            return
+            return begun
+        begun = True
         if kind == "gather":
             work_ids = _ask_sources(claims, seconds, question)
         else:
             known = {"question": question} if kind == "investigate" else {}
             work_ids = _finish(claims[0], seconds, **known)
+    return begun
 
 
 def _nothing_to_do(work_id: str) -> None:
@@ -269,9 +274,23 @@ def _carry_out(claim: Claim) -> tuple[str, ...]:
         return STAGES[claim.kind](parts(), claim)()
 
 
-def _admit() -> None:
-    """Lets those begin whose turn has come."""
-    publish(admission.admit(parts().database, parts().settings.concurrent))
+def _admit(mine: str = "") -> bool:
+    """Lets those begin whose turn has come. Says whether `mine` is one of them: it is not published then.
+
+    One thread of the process sees to it, once more for all who ask meanwhile. In a storm each would keep a connection
+    and wait with it for admission's lock, until there were none left for work that has begun.
+    """
+    admitted = False
+    _admission_wanted.set()
+    while _admission_wanted.is_set() and _admitting.acquire(blocking=False):
+        try:
+            _admission_wanted.clear()
+            turns = admission.admit(parts().database, parts().settings.concurrent)
+            publish([work_id for work_id in turns if work_id != mine])
+            admitted |= mine in turns
+        finally:
+            _admitting.release()
+    return admitted
 
 
 def _push_again(claim: Claim, failure: PushFailure) -> None:
