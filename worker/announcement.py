@@ -46,7 +46,6 @@ class Announcement:
     url: str | None
     details: tuple[str, ...] = ()
     """Evidence, the other actions and what is missing: for whoever wants to know more. Empty before the diagnosis."""
-    resolved: bool = False
 
     @classmethod
     def of(cls, push: Push) -> Self:
@@ -64,7 +63,6 @@ class Announcement:
             action=_action(first) if first else None,
             url=push.url,
             details=tuple(_details(diagnosis, first))[:MOST_DETAILS] if diagnosis else (),
-            resolved=incident.resolved_at is not None,
         )
 
     def lines(self) -> list[str]:
@@ -113,7 +111,7 @@ def _cause(incident: Incident) -> tuple[str, str]:
         by = "" if incident.diagnosis.produced_by.stage == "model" else ", without a model"
         return f"Probable cause ({cause.confidence:.0%}{by})", cause.statement
     if incident.brief and not incident.status.finished:
-        return "So far, the model is still to be asked", incident.brief.summary
+        return "So far", incident.brief.summary
     if incident.brief:
         return f"Before it failed ({inert(incident.detail or 'no reason was given', 200)})", incident.brief.summary
     return "Why", incident.detail or "no reason was given"

@@ -1,5 +1,5 @@
 """The outbox: a row of work for every result and everyone who is to be told of it, opened in the transaction that
-stores the result (docs/decisions/0014-outbox.md).
+stores the result (docs/decisions/0015-outbox.md).
 
 A push says how the incident stands when it goes out. Those to one recipient go out one at a time, so that what is said
 last is the latest, and what the first one made (a message that can be changed) is there for the next.

@@ -40,7 +40,7 @@ def test_nothing_in_it_is_a_link_a_mention_or_markup(status: Status) -> None:
         (
             Status.GATHERING,
             "First look",
-            "So far, the model is still to be asked",
+            "So far",
             "Commit 67e271c most likely broke it",
         ),
         (Status.FAILED, "Investigation failed", "Before it failed (no room)", "Commit 67e271c most likely broke it"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from worker.inquiry import Component
 from worker.notifiers import Occasion
 from worker.recipients import Recipients
 
+PAGE = Path(__file__).parents[2] / "docs" / "notifications.md"
 HOOK = "https://example.test/workflows/one?sig=c4n4ry"
 
 
@@ -77,6 +79,27 @@ def test_the_first_route_that_matches_counts_and_those_it_continues_to(monkeypat
     assert routes.told(occasion("web", owner="group:default/team-billing")) == ()
     assert routes.told(occasion("web", "brief", owner="group:default/team-billing")) == ("payments",)
     assert routes.told(occasion("web", "brief", owner="group:default/team-other")) == ("slack",)
+
+
+def test_the_page_about_it_shows_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = PAGE.read_text()
+    for line in re.findall(r"(?m)^(WHYDOWN_(?:SLACK|TEAMS|PAGERDUTY|GITHUB)_[A-Z_]+)=(\S+)", page):
+        monkeypatch.setenv(*line)
+    monkeypatch.setenv("WHYDOWN_SLACK_TOKEN", "xoxb-1")
+    monkeypatch.setenv("GITHUB_TOKEN", "token")
+    (example,) = re.findall(r"(?s)```yaml\n(recipients:.*?)```", page)
+    routes = routed(example, monkeypatch)
+    assert {
+        "slack",
+        "teams",
+        "pagerduty",
+        "github",
+        "payments",
+        "payments-teams",
+        "operations",
+    } <= routes.notifiers.keys()
+    assert routes.told(occasion("payment-gateway")) == ("payments", "payments-teams", "slack")
+    assert routes.told(occasion("web", owner="group:default/team-billing")) == ("operations",)
 
 
 def test_a_callback_url_needs_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
