@@ -7,6 +7,7 @@ and of an answer only the status and the body are looked at.
 from __future__ import annotations
 
 import errno
+import math
 import selectors
 import socket
 import time
@@ -38,7 +39,9 @@ class Load:
         return len(self.taken) / self.seconds
 
     def p99(self) -> float:
-        """Seconds that 99 of 100 requests did not exceed."""
+        """Seconds that 99 of 100 requests did not exceed; infinite when none was answered."""
+        if not self.taken:
+            return math.inf
         return sorted(self.taken)[max(0, -(-len(self.taken) * 99 // 100) - 1)]
 
     def add(self, other: Load) -> None:

@@ -52,6 +52,7 @@ class Production:
     """Whether beat runs, and so whether anybody sweeps."""
     engine: Engine = "postgresql"
     receivers: int = PROCESSES
+    workers: int = PROCESSES
     unexpected: list[str] = field(default_factory=list)
     """What ended although nobody had killed it."""
 
@@ -153,7 +154,7 @@ class Production:
         subprocess.run([*whydown, "migrate"], env=self._environment, cwd=self.folder, check=True, capture_output=True)
         for number, url in enumerate(self.urls):
             self._spawn(f"web{number}", (*whydown, "web", "--port", url.rpartition(":")[2]))
-        for number in range(PROCESSES):
+        for number in range(self.workers):
             self._spawn(f"worker{number}", (*whydown, "worker"))
         if self.reconciler:
             self._spawn("beat", (*whydown, "beat"))
@@ -173,7 +174,7 @@ class Production:
 
     def _workers_listen(self) -> bool:
         with self._redis() as redis:
-            return [client["cmd"] for client in redis.client_list()].count("brpop") >= PROCESSES
+            return [client["cmd"] for client in redis.client_list()].count("brpop") >= self.workers
 
     def _redis(self) -> Redis:
         return Redis(port=self._redis_port, socket_timeout=2)

@@ -76,6 +76,12 @@ def redis(folder: Path) -> Iterator[int]:
         yield port
 
 
+def environment(**more: str) -> dict[str, str]:
+    """This process's own, without Whydown's settings in it, and `more`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHYDOWN_", "OPENAI_"))}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), **more}
+
+
 @contextmanager
 def running(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process with its children, ended for good when the block ends."""
@@ -99,34 +105,27 @@ def running(command: Sequence[str], log: Path, environment: Mapping[str, str]) -
 
 @contextmanager
 def _whydown(folder: Path, database: str, queue: int, settings: Mapping[str, str]) -> Iterator[Receiver]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WHYDOWN_")},
-        "PYTHONPATH": str(REPOSITORY),
-        "WHYDOWN_DATA": str(folder),
-        "WHYDOWN_DATABASE_URL": database,
-        "WHYDOWN_REDIS_URL": f"redis://127.0.0.1:{queue}/0",
-        "WHYDOWN_WEB_WORKERS": str(WEB_WORKERS),
-        "WHYDOWN_WEB_THREADS": str(WEB_THREADS),
+    own = environment(
+        WHYDOWN_DATA=str(folder),
+        WHYDOWN_DATABASE_URL=database,
+        WHYDOWN_REDIS_URL=f"redis://127.0.0.1:{queue}/0",
+        WHYDOWN_WEB_WORKERS=str(WEB_WORKERS),
+        WHYDOWN_WEB_THREADS=str(WEB_THREADS),
         **settings,
-    }
+    )
     whydown = (sys.executable, "-m", "whydown")
-    subprocess.run([*whydown, "migrate"], env=environment, cwd=folder, check=True, capture_output=True)
+    subprocess.run([*whydown, "migrate"], env=own, cwd=folder, check=True, capture_output=True)
     port = free_port()
-    with running((*whydown, "web", "--port", str(port)), folder / "whydown.log", environment) as process:
+    with running((*whydown, "web", "--port", str(port)), folder / "whydown.log", own) as process:
         until(lambda: requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).ok, folder / "whydown.log")
         yield Receiver("ours", port, "/webhook/alertmanager", process, database)
 
 
 @contextmanager
 def _floor(folder: Path, database: str, queue: int) -> Iterator[Receiver]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "FLOOR_DATABASE": database,
-        "FLOOR_REDIS": str(queue),
-    }
+    own = environment(FLOOR_DATABASE=database, FLOOR_REDIS=str(queue))
     port = free_port()
-    with running(floor_command(port), folder / "floor.log", environment) as process:
+    with running(floor_command(port), folder / "floor.log", own) as process:
         until(lambda: requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok, folder / "floor.log")
         yield Receiver("floor", port, "/alerts", process, database)
 

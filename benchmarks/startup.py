@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import socket
 import statistics
@@ -24,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import floor
-from benchmarks.receiving import floor_command, running
-from tests.installation import REPOSITORY, free_port
+from benchmarks.receiving import environment, floor_command, running
+from tests.installation import free_port
 
 WEB: Final = 3.0
 HELP: Final = 4.0
@@ -87,15 +86,15 @@ def measured(runs: int) -> Outcome:
     """So many runs of each, turn about, after one of each that fills the caches."""
     with tempfile.TemporaryDirectory(prefix="whydown-startup-", ignore_cleanup_errors=True) as parent:
         folder = Path(parent)
-        environment = _environment(folder)
+        own = environment(WHYDOWN_DATA=str(folder), FLOOR_DATABASE=str(folder / "floor.db"), FLOOR_REDIS="6379")
         whydown = (sys.executable, "-m", "whydown")
-        subprocess.run([*whydown, "migrate"], env=environment, cwd=folder, check=True, capture_output=True)
-        floor.create_table(environment["FLOOR_DATABASE"])
+        subprocess.run([*whydown, "migrate"], env=own, cwd=folder, check=True, capture_output=True)
+        floor.create_table(own["FLOOR_DATABASE"])
         ways: dict[str, Callable[[], float]] = {
-            "web": lambda: _ready(lambda port: (*whydown, "web", "--port", str(port)), folder, environment),
-            "bare": lambda: _ready(floor_command, folder, environment),
-            "help": lambda: _over((*whydown, "--help"), folder, environment),
-            "python": lambda: _over((sys.executable, "-c", "pass"), folder, environment),
+            "web": lambda: _ready(lambda port: (*whydown, "web", "--port", str(port)), folder, own),
+            "bare": lambda: _ready(floor_command, folder, own),
+            "help": lambda: _over((*whydown, "--help"), folder, own),
+            "python": lambda: _over((sys.executable, "-c", "pass"), folder, own),
         }
         taken = _turns(ways, runs)
     return Outcome(**taken)
@@ -106,22 +105,11 @@ def _turns(ways: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list
     return {name: [each[name] for each in rounds[1:]] for name in ways}
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHYDOWN_", "OPENAI_"))}
-    return {
-        **kept,
-        "PYTHONPATH": str(REPOSITORY),
-        "WHYDOWN_DATA": str(folder),
-        "FLOOR_DATABASE": str(folder / "floor.db"),
-        "FLOOR_REDIS": "6379",
-    }
-
-
-def _ready(command: Callable[[int], Sequence[str]], folder: Path, environment: Mapping[str, str]) -> float:
+def _ready(command: Callable[[int], Sequence[str]], folder: Path, own: Mapping[str, str]) -> float:
     """Seconds until a server answers its first request."""
     port = free_port()
     began = time.perf_counter()
-    with running(command(port), folder / "server.log", environment):
+    with running(command(port), folder / "server.log", own):
         while time.perf_counter() < began + PATIENCE_SECONDS:
             if _answers(port):
                 return time.perf_counter() - began
@@ -138,10 +126,10 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _over(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> float:
+def _over(command: Sequence[str], folder: Path, own: Mapping[str, str]) -> float:
     """Seconds until a command has ended."""
     began = time.perf_counter()
-    subprocess.run(command, env=dict(environment), cwd=folder, check=True, capture_output=True)
+    subprocess.run(command, env=dict(own), cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - began
 
 

@@ -1,11 +1,12 @@
 """How long a storm takes compared with what it waits for, and how much memory: incidents that come all at once.
 
-`python -m benchmarks.storm [--seed N] [--quick] [--json]`, on two cores and PostgreSQL: 100, 1,000 and 5,000 incidents
-of as many services, each with a Loki that takes 300 ms (7 requests) and a model that takes 2 s, 250 of them at once;
-and 1,000 with a GitHub and a Prometheus as well (24 requests). The ideal is the waves of 250 one after the other: so
-often the sources and the model. Time runs from just before the first alert is sent until the last diagnosis is stored.
-Exit status 1 unless at 1,000 with Loki the total is at most 1.5 times the ideal and the resident memory of all
-processes but the database is below 400 MB.
+`python -m benchmarks.storm [--seed N] [--quick] [--json] [--workers N ...]`, on two cores and PostgreSQL: 100, 1,000
+and 5,000 incidents of as many services, each with a Loki that takes 300 ms (7 requests) and a model that takes 2 s, 250
+of them at once; and 1,000 with a GitHub and a Prometheus as well (24 requests). The ideal is the waves of 250 one after
+the other: so often the sources and the model. Time runs from just before the first alert is sent until the last
+diagnosis is stored. Exit status 1 unless at 1,000 with Loki the total is at most 1.5 times the ideal and the resident
+memory of all processes but the database is below 400 MB. `--workers` has the storm of 1,000 with each number of worker
+processes instead.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import func, select
 
 from benchmarks.consumption import Watch
+from benchmarks.faults import PROCESSES
 from benchmarks.production import Production
 from benchmarks.slow_stand_ins import write_catalog
 from benchmarks.stand_ins import service_name
@@ -146,14 +148,19 @@ class Outcome:
         )
 
 
-def run(incidents: int, sources: Sources, seed: int) -> Outcome:
+def run(incidents: int, sources: Sources, seed: int, workers: int = PROCESSES) -> Outcome:
     """One run, from an empty folder to its figures; nothing is left of it."""
     folder = Path(tempfile.mkdtemp(prefix="whydown-storm-"))
     try:
         write_catalog(folder / "catalog", incidents + WARM)
         with (
             _stand_ins() as answers,
-            Production(folder / "whydown", _settings(folder / "catalog", answers, sources), receivers=1) as production,
+            Production(
+                folder / "whydown",
+                _settings(folder / "catalog", answers, sources, workers),
+                receivers=1,
+                workers=workers,
+            ) as production,
         ):
             database = Database(production.database_url)
             url = production.urls[0]
@@ -194,7 +201,7 @@ def _stand_ins() -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def _settings(catalog: Path, answers: subprocess.Popen[str], sources: Sources) -> dict[str, str]:
+def _settings(catalog: Path, answers: subprocess.Popen[str], sources: Sources, workers: int) -> dict[str, str]:
     """What an operator sets who wants so many model calls at once (docs/performance.md)."""
     assert answers.stdout is not None, "it is a pipe"
     url = f"http://127.0.0.1:{int(answers.stdout.readline())}"
@@ -213,7 +220,7 @@ def _settings(catalog: Path, answers: subprocess.Popen[str], sources: Sources) -
         "WHYDOWN_AI_CHAT_MODEL": "stand-in",
         "WHYDOWN_WEB_WORKERS": "1",
         "WHYDOWN_CONCURRENT_INVESTIGATIONS": str(AT_ONCE),
-        "WHYDOWN_WORKER_CONCURRENCY": str(AT_ONCE // 2 + 16),
+        "WHYDOWN_WORKER_CONCURRENCY": str(AT_ONCE // workers + 16),
         # What is measured is how long a busy machine takes, not what it gives up.
         "WHYDOWN_SOURCE_TIMEOUT_SECONDS": "60",
         "WHYDOWN_AI_TIMEOUT_SECONDS": "120",
@@ -287,17 +294,33 @@ def _by_part(of_processes: dict[str, float]) -> dict[str, float]:
     return parts
 
 
+def _by_workers(numbers: Sequence[int], incidents: int, seed: int) -> int:
+    """The same storm with one number of worker processes after the other (docs/scaling.md)."""
+    outcomes = {number: run(incidents, "loki", seed, number) for number in numbers}
+    for number, outcome in outcomes.items():
+        worked = 1000 * outcome.cpu.get("worker", 0.0) / incidents
+        print(
+            f"{number} worker processes: total / ideal {outcome.total_ratio:.2f} ({outcome.seconds:.1f} s), "
+            f"{worked:.1f} ms of the workers' CPU per incident, {outcome.memory_mb['worker']:.0f} MB of workers",
+            flush=True,
+        )
+    return 0 if all(outcome.whole for outcome in outcomes.values()) else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="which order of the alerts (default: 1)")
     parser.add_argument("--quick", action="store_true", help=f"{RUNS[0][0]} incidents only")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--workers", type=int, nargs="+", help="one size, once with each number of worker processes")
     given = parser.parse_args(arguments)
     # Ended by a signal, it ends its children all the same.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Everything that is started runs on these too.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    if given.workers:
+        return _by_workers(given.workers, RUNS[0][0] if given.quick else JUDGED, given.seed)
     outcomes = []
     for incidents, sources in RUNS[:1] if given.quick else RUNS:
         outcomes.append(run(incidents, sources, given.seed))

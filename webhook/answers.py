@@ -13,6 +13,9 @@ from webhook.receiver import receiver
 FIRST_LOOK_SECONDS = 2
 """When to ask again about an incident that is under way: a brief takes about as long."""
 
+CROWDED_SECONDS = range(8, 16)
+"""When to ask again if all the places to wait in were taken: later, and not all at the same moment."""
+
 
 class AcceptedIncident(Wire):
     """An incident that a request is about."""
@@ -45,8 +48,17 @@ class Recorded(Wire):
 
 
 def json_answer(value: BaseModel, status: int = 200, leave_out_null: bool = False) -> Response:
+    """An answer of `value` as camelCase JSON."""
+    return json_response(json_text(value, leave_out_null), status)
+
+
+def json_text(value: BaseModel, leave_out_null: bool = False) -> str:
     """`value` as camelCase JSON."""
-    content = value.model_dump_json(by_alias=True, exclude_none=leave_out_null)
+    return value.model_dump_json(by_alias=True, exclude_none=leave_out_null)
+
+
+def json_response(content: str, status: int = 200) -> Response:
+    """JSON that is written already."""
     return Response(content, status, content_type="application/json")
 
 

@@ -33,6 +33,7 @@ from webhook.body import MAX_BYTES
 from webhook.grouping import Grouping
 from webhook.openapi import operation_of
 from webhook.receiver import EXTENSION, Queue, Receiver
+from webhook.recent_documents import RecentDocuments
 from webhook.senders import SENDERS, Sender
 from webhook.settings import Access
 
@@ -98,6 +99,7 @@ def create_app(
         senders=senders,
         reception=Reception(database, timedelta(minutes=quiet)),
         redactor=cache(lambda: redactor(redaction_key(database))),
+        documents=RecentDocuments(),
         waiting=threading.BoundedSemaphore(waiting),
     )
     pages.install(app)

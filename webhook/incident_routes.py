@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated, Final
 
 import structlog
@@ -18,7 +19,17 @@ from shared.store.feedback import Judgement, Unfinished
 from shared.version import own_version
 from shared.wire import Wire
 from webhook import body, pages
-from webhook.answers import FIRST_LOOK_SECONDS, AcceptedIncidents, IncidentList, accepted, json_answer, see_other
+from webhook.answers import (
+    CROWDED_SECONDS,
+    FIRST_LOOK_SECONDS,
+    AcceptedIncidents,
+    IncidentList,
+    accepted,
+    json_answer,
+    json_response,
+    json_text,
+    see_other,
+)
 from webhook.incoming import sent
 from webhook.manual_requests import Asked, Past, Time
 from webhook.openapi import HTML, JSON, Answer, Operation, Parameter, describes
@@ -158,10 +169,12 @@ def show(incident_id: str) -> Response:
     if request.if_none_match.contains_weak(_etag(known)):
         answer = Response(status=304)
     else:
-        answer = json_answer(_document(incident_id), 202 if waited and not known.status.finished else 200)
+        content = here.documents.get(incident_id, known.number, lambda: json_text(_document(incident_id)))
+        answer = json_response(content, 202 if waited and not known.status.finished else 200)
     answer.set_etag(_etag(known), weak=True)
     if not known.status.finished:
-        answer.headers["Retry-After"] = str(FIRST_LOOK_SECONDS)
+        crowded = seconds is not None and not waited
+        answer.headers["Retry-After"] = str(secrets.choice(CROWDED_SECONDS) if crowded else FIRST_LOOK_SECONDS)
     if waited:
         answer.headers["Preference-Applied"] = f"wait={seconds}"
     return _private(answer)

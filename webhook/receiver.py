@@ -16,6 +16,7 @@ from shared.redaction.redactor import Redactor
 from shared.store import reading
 from shared.store.intake import Reception
 from webhook.access import Guard
+from webhook.recent_documents import RecentDocuments
 from webhook.senders import Sender
 
 EXTENSION: Final = "whydown"
@@ -44,6 +45,7 @@ class Receiver:
     reception: Reception
     redactor: Callable[[], Redactor]
     """Takes secrets out of what comes in. Needs the database once, for the key of the placeholders."""
+    documents: RecentDocuments
     waiting: threading.BoundedSemaphore
     """Places for requests that wait for an investigation's end; the other threads stay free for alerts."""
 

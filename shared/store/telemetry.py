@@ -88,12 +88,11 @@ def measure(database: Database) -> Telemetry:
     moment = now()
     with database.reading() as session:
         backlog = admission.backlog(session)
-        under_way = select(func.count()).where(AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None))
         return Telemetry(
             incidents={str(status): 0 for status in Status} | _counted(session, IncidentRow.status),
             waiting=backlog.count,
             oldest_waiting_seconds=(moment - backlog.since).total_seconds() if backlog.since else 0.0,
-            under_way=session.scalar(under_way) or 0,
+            under_way=_under_way(session),
             brief=_durations(session, database, AttemptRow.brief_at, BRIEF_BUCKETS),
             diagnosis=_durations(session, database, AttemptRow.finished_at, DIAGNOSIS_BUCKETS),
             diagnosed_by=_diagnosed_by(session),
@@ -102,6 +101,17 @@ def measure(database: Database) -> Telemetry:
             sources=_sources(session, moment - LATELY),
             models=_models(session),
         )
+
+
+def under_way(database: Database) -> int:
+    """How many attempts were admitted and are not over."""
+    with database.reading() as session:
+        return _under_way(session)
+
+
+def _under_way(session: Session) -> int:
+    admitted = select(func.count()).where(AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None))
+    return session.scalar(admitted) or 0
 
 
 def _counted(session: Session, column: InstrumentedAttribute[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,9 +15,9 @@ from sqlalchemy import event, text
 
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
-from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy
+from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
-from shared.store import admission, findings, intake, reading, work
+from shared.store import admission, arrivals, findings, intake, reading, retention, work
 from shared.store.findings import Conclusion, Resolution
 from shared.store.reading import Filters
 from shared.store.work import Claim
@@ -116,11 +116,38 @@ def test_no_query_of_the_hot_path_reads_a_whole_table(seasoned: Database) -> Non
     reading.incident(seasoned, waiting)
     reading.revision(seasoned, waiting)
     reading.page(seasoned, Filters())
-    reading.page(seasoned, Filters(service="service-7"))
+    for filters in _LISTS:
+        page = reading.page(seasoned, filters)
+        reading.page(seasoned, replace(filters, cursor=page.next_cursor))
+    intake.failed_again(seasoned, now() - timedelta(hours=2))
+    retention.expire(seasoned, now() - timedelta(days=3650))
     _done(seasoned, admission.admit(seasoned, 64)[0])
     findings.without_brief(seasoned, now())
     work.sweep(seasoned)
     assert [read for read in recorded.whole_tables() if read[0] in FILLED] == []
+
+
+def test_the_statement_that_takes_deliveries_in_goes_by_indexes(seasoned: Database) -> None:
+    """It goes by the driver alone, with its own settings; its plan is the one for any values."""
+    reception = intake.Reception(seasoned, QUIET)
+    for _ in range(2):
+        reception.accept(_delivery(key="by the driver"))
+    rows = dict.fromkeys(FILLED, "[]")
+    with seasoned.driver() as connection:
+        (plan,) = connection.cursor().execute(f"EXPLAIN (FORMAT JSON) {arrivals._statement()}", rows).fetchone()
+    read = [node["Relation Name"] for node in _nodes(plan[0]["Plan"]) if node["Node Type"] == "Seq Scan"]
+    assert read == []
+
+
+_LISTS: Final = (
+    Filters(service="service-7"),
+    Filters(status=Status.FAILED),
+    Filters(status=Status.DONE, severity="critical"),
+    Filters(severity="info", since=datetime(2026, 1, 1, tzinfo=UTC)),
+    Filters(until=datetime(2026, 6, 1, tzinfo=UTC)),
+    Filters(text="rate service-3"),
+    Filters(service="service-7", text="Error", status=Status.DONE),
+)
 
 
 def _done(database: Database, work_id: str) -> None:
