@@ -29,7 +29,9 @@ class Config(Section):
     """The processes beside the receiver."""
 
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = setting(
-        "WHYDOWN_WORKER_CONCURRENCY", default=64, description="Threads of each worker process: what it does at once."
+        "WHYDOWN_WORKER_CONCURRENCY",
+        default=64,
+        description="Threads of each worker process: what it looks into at once. A third more are there for pushes.",
     )
     flower_auth: SecretStr | None = setting(
         "WHYDOWN_FLOWER_AUTH",
@@ -43,8 +45,9 @@ def run_worker() -> None:
     from celery.signals import worker_shutting_down  # noqa: PLC0415
 
     from shared import tracing  # noqa: PLC0415
+    from worker.doors import threads_for  # noqa: PLC0415
 
-    concurrency = Config.read().worker_concurrency
+    concurrency = threads_for(Config.read().worker_concurrency)
     _await_parts()
     worker_shutting_down.connect(_bound_the_end, weak=False)
     # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.

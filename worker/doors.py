@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -9,9 +10,12 @@ from typing import Final
 
 from shared.store.pushes import recipient_of
 
-THREADS: Final = 64
-"""Of a worker, unless it is told otherwise."""
 MOST_WAITING: Final = 1_000
+
+
+def threads_for(investigations: int) -> int:
+    """How many threads a worker needs that so many are left to investigations whatever recipients do."""
+    return math.ceil(investigations * 4 / 3)
 
 
 class Doors:
@@ -19,19 +23,19 @@ class Doors:
     the process is found by the reconciler.
     """
 
-    def __init__(self) -> None:
-        """Everybody may come in."""
-        self.among(THREADS)
+    def __init__(self, threads: int = 1) -> None:
+        """`threads` are the worker's in all."""
+        self.among(threads)
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
         self._waiting: dict[str, deque[str]] = {}
         self._closed: dict[str, float] = {}
 
     def among(self, threads: int) -> None:
-        """Leaves more than half of so many threads to investigations, and shares the rest among four recipients: those
-        that answer within a moment never fill their part for long.
+        """Takes a quarter of so many threads, and shares it among four recipients: those that answer within a moment
+        never fill their part for long.
         """
-        self.most = max(1, threads * 3 // 8)
+        self.most = max(1, threads // 4)
         self.most_each = max(1, self.most // 4)
 
     def enter(self, work_id: str) -> bool:

@@ -16,7 +16,7 @@ def _claim(tries: int) -> Claim:
 @pytest.fixture(autouse=True)
 def doors(monkeypatch: pytest.MonkeyPatch) -> Doors:
     """Doors of the test's own."""
-    made = Doors()
+    made = Doors(96)
     monkeypatch.setattr(tasks, "_doors", made)
     return made
 
