@@ -49,6 +49,7 @@ def install() -> None:
     urls.settings["template_loader"] = _Templates(
         urls.settings["template_path"],
         failed_incidents=f"{public_url}/incidents?status=failed" if public_url else None,
+        reason_column=COLUMNS.split(",").index("exception") + 1,
         analysis=json.dumps(_ANALYSIS),
         is_analysis=lambda task_id: re.match(_ANALYSIS, str(task_id)) is not None,
     )

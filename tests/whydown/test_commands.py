@@ -80,10 +80,12 @@ def test_a_malformed_setting_is_named_without_its_value(tmp_path: Path) -> None:
     assert len(told.stderr.splitlines()) == 1
 
 
-def test_a_flower_login_without_a_password_is_refused(tmp_path: Path) -> None:
-    told = whydown("flower", folder=tmp_path, WHYDOWN_FLOWER_AUTH="only-a-name")
+@pytest.mark.parametrize("login", ["only-a-name", "me:two,me:logins", "me:pässword"])
+def test_a_flower_login_that_flower_would_misread_is_refused(login: str, tmp_path: Path) -> None:
+    told = whydown("flower", folder=tmp_path, WHYDOWN_FLOWER_AUTH=login)
     assert told.returncode == 2
-    assert told.stderr == "whydown: WHYDOWN_FLOWER_AUTH: write it as user:password\n"
+    advice = "write it as user:password, in ASCII and without a comma"
+    assert told.stderr == f"whydown: WHYDOWN_FLOWER_AUTH: {advice}\n"
 
 
 def test_migrate_goes_up_and_down(tmp_path: Path) -> None:
