@@ -77,9 +77,8 @@ def remember(database: Database, claim: Claim, keys: Collection[str], facts: Seq
         for key in keys:
             values = {"incident_id": claim.incident_id, "key": key, "started_at": started_at}
             insert_unless_there(session, SignatureRow, values)
-        if (
-            session.scalar(_TOLD, {**attempt, "source": line.source}) is None
-        ):  # else whoever did this before died later on: its facts keep their numbers
+        told = session.scalar(_TOLD, {**attempt, "source": line.source})
+        if told is None:  # else whoever did this before died later on: its facts keep their numbers
             add(session, claim, facts, (line,))
 
 
