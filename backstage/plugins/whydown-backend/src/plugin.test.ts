@@ -210,6 +210,13 @@ describe('GET /incidents/:id', () => {
     expect(again.headers.get('retry-after')).toBe('2');
   });
 
+  it('keeps to itself what may tell of other entities', async () => {
+    const related = [{ id: 'def456', service: 'payroll', title: 'Salaries are late' }];
+    whydown.reply = json({ ...incident('abc123', 'invoice-api', null), related, facts: [{ text: 'of payroll' }] });
+    const { ask } = await start();
+    expect(await (await ask('/incidents/abc123')).text()).not.toContain('payroll');
+  });
+
   it.each([
     ['of an entity that the caller may not see', incident('abc123', 'payroll', 'component:default/payroll'), ''],
     ['of a service that the catalog does not know', incident('abc123', 'unheard-of', null), ''],

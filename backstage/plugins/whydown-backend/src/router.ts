@@ -38,12 +38,19 @@ const FeedbackBody = z.object({
   fixedBy: z.string().max(2000).optional(),
 });
 
-/** What this backend reads of an incident; the rest goes to the browser as Whydown wrote it. */
+/** What this backend reads of an incident. */
 const Incident = z.looseObject({
   id: z.string().regex(/^[a-z0-9]{1,40}$/),
   service: z.string(),
   entityRef: z.string().nullish(),
 });
+
+/** What the browser gets of one, as Whydown wrote it. Facts and related incidents may tell of entities that the caller may not see. */
+const SHOWN = [
+  ...['id', 'status', 'service', 'entityRef', 'title', 'severity', 'sender', 'fireCount', 'queue', 'timings'],
+  ...['startedAt', 'receivedAt', 'lastSeenAt', 'finishedAt', 'resolvedAt'],
+  ...['detail', 'closest', 'coverage', 'cause', 'diagnosis', 'analysis', 'coveredBy', 'feedback'],
+];
 
 const IncidentList = z.object({ incidents: z.array(Incident) });
 
@@ -62,9 +69,10 @@ export function createRouter({ httpAuth, ownership, settings, whydown }: RouterO
   const router = PromiseRouter();
   const user = (req: Request) => httpAuth.credentials(req, { allow: ['user'] });
   const token = settings.apiToken;
-  const withPage = <T extends { id: string }>(incident: T) => ({
-    ...incident,
-    pageUrl: `${settings.publicUrl}/incidents/${incident.id}`,
+  const pageUrl = (id: string) => `${settings.publicUrl}/incidents/${id}`;
+  const shown = (incident: z.infer<typeof Incident>) => ({
+    ...Object.fromEntries(SHOWN.filter(name => name in incident).map(name => [name, incident[name]])),
+    pageUrl: pageUrl(incident.id),
   });
 
   /** The incident, if the caller may see the entity that it belongs to. Throws NotFoundError. */
@@ -94,7 +102,7 @@ export function createRouter({ httpAuth, ownership, settings, whydown }: RouterO
     const body = { entityRef: subjectOf(entity), alertTitle, errors };
     const answer = await whydown.ask({ method: 'POST', path: '/analyze', token, body });
     const { incidents } = understood(Accepted, answer);
-    send(res.status(202), answer, { incidents: incidents.map(withPage) });
+    send(res.status(202), answer, { incidents: incidents.map(one => ({ ...one, pageUrl: pageUrl(one.id) })) });
   });
 
   router.get('/incidents', async (req, res) => {
@@ -104,13 +112,13 @@ export function createRouter({ httpAuth, ownership, settings, whydown }: RouterO
     const query = { service: serviceOf(entity), limit: String(LISTED) };
     const answer = await whydown.ask({ method: 'GET', path: '/incidents', token, query });
     const incidents = await ownership.of(entity, understood(IncidentList, answer).incidents, credentials);
-    send(res, answer, { incidents: incidents.slice(0, limit).map(withPage) });
+    send(res, answer, { incidents: incidents.slice(0, limit).map(shown) });
   });
 
   router.get('/incidents/:id', async (req, res) => {
     const credentials = await user(req);
     const { answer, incident } = await visible(req.params.id, valid(ShowQuery, req.query).entityRef, credentials);
-    send(res, answer, withPage(incident));
+    send(res, answer, shown(incident));
   });
 
   router.post('/incidents/:id/feedback', async (req, res) => {
@@ -118,7 +126,7 @@ export function createRouter({ httpAuth, ownership, settings, whydown }: RouterO
     const body = valid(FeedbackBody, req.body);
     const { incident } = await visible(req.params.id, valid(ShowQuery, req.query).entityRef, credentials);
     const answer = await whydown.ask({ method: 'POST', path: `/incidents/${incident.id}/feedback`, token, body });
-    send(res, answer, withPage(understood(Incident, answer)));
+    send(res, answer, shown(understood(Incident, answer)));
   });
 
   return router;

@@ -74,6 +74,8 @@ export type Verdict = 'right' | 'partly' | 'wrong';
 export interface Incident extends IncidentSummary {
   readonly coverage: readonly Coverage[];
   readonly diagnosis?: Diagnosis | null;
+  /** The incident whose analysis covers this one, which has none of its own then. */
+  readonly coveredBy?: { readonly service: string; readonly title: string } | null;
   readonly feedback?: { readonly verdict: Verdict } | null;
 }
 

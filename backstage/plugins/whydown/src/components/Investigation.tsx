@@ -37,6 +37,12 @@ export function Investigation({ id, entityRef, onFinished }: InvestigationProps)
           <Heading>{incident.title}</Heading>
           <Stages incident={incident} />
           {incident.detail && <Typography variant="body2">{incident.detail}</Typography>}
+          {incident.coveredBy && (
+            <Typography variant="body2">
+              It is covered by the analysis of {incident.coveredBy.service}: {incident.coveredBy.title}. Its page in Whydown leads
+              there.
+            </Typography>
+          )}
           {incident.diagnosis && <DiagnosisView diagnosis={incident.diagnosis} />}
           {incident.diagnosis && finished && <Judgement incident={incident} entityRef={entityRef} />}
           <Typography variant="body2">

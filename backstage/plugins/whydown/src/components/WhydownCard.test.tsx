@@ -92,6 +92,13 @@ describe('an analysis', () => {
     expect(screen.getByRole('status')).toHaveTextContent('Skipped');
   });
 
+  it('says whose analysis covers it', async () => {
+    const coveredBy = { service: 'invoice-db', title: 'Disk full' };
+    await show(new ScriptedWhydown([incident('done', { coveredBy })]));
+    await analyze();
+    expect(await screen.findByText(/covered by the analysis of invoice-db: Disk full/)).toBeInTheDocument();
+  });
+
   it('takes a judgement once it is finished', async () => {
     const whydown = await show(new ScriptedWhydown([incident('done', { diagnosis: DIAGNOSIS })]));
     await analyze();
