@@ -71,13 +71,15 @@ class Database:
         It raises what SQLAlchemy would. Nothing is begun: on PostgreSQL each statement is a transaction of its own.
         """
         engine = self.engine if self.is_sqlite else self._single()
-        dialect, errors = engine.dialect, engine.dialect.loaded_dbapi
-        connection = engine.raw_connection()
+        errors = engine.dialect.loaded_dbapi
+        connection = None
         try:
+            connection = engine.raw_connection()
             yield connection.dbapi_connection
         except errors.Error as failure:
-            ended = dialect.is_disconnect(failure, connection.dbapi_connection, None)
-            if ended:
+            # Without a connection there is none that could have ended.
+            ended = connection is not None and engine.dialect.is_disconnect(failure, connection.dbapi_connection, None)
+            if connection is not None and ended:
                 connection.invalidate(failure)
             raise DBAPIError.instance(
                 None,
@@ -86,10 +88,11 @@ class Database:
                 errors.Error,
                 hide_parameters=True,
                 connection_invalidated=ended,
-                dialect=dialect,
+                dialect=engine.dialect,
             ) from failure
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from shared import database as connections
-from shared.database import Database
+from shared.database import Database, is_away
 from tests.postgres import PostgresServer
 
 
@@ -28,3 +29,11 @@ def test_idle_connections_that_the_server_ended_are_made_anew(monkeypatch: pytes
             with database.reading() as session:
                 assert session.scalar(text("SELECT 1")) == 1
         database.close()
+
+
+def test_a_server_that_is_not_there_is_away_for_the_driver_too() -> None:
+    database = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OperationalError) as failure, database.driver():
+        pass
+    assert is_away(failure.value)
+    database.close()
