@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,10 +45,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Database:
     """Sessions on one database. Safe to share between threads; make a new one after a fork."""
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
-        """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL."""
+    def __init__(self, url: str, pool_size: int = 10, trusted_seconds: float = 0.0) -> None:
+        """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL. One that was
+        used less than `trusted_seconds` ago is used again without a look whether it lives: that saves a round trip for
+        every transaction, and is for those who try again when it does not.
+        """
         self.url = url
-        self.engine = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _server(url, pool_size)
+        is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _sqlite(url) if is_sqlite else _server(url, pool_size, trusted_seconds)
         self._for_single: Engine | None = None
 
     @property
@@ -111,6 +116,7 @@ class Database:
             self._for_single = _server(
                 self.url,
                 1,
+                math.inf,  # it is sent once more where the connection has ended
                 _PLANNED_ONCE,
                 pool_reset_on_return=None,
                 isolation_level="AUTOCOMMIT",
@@ -151,22 +157,19 @@ was made while a table was small must be good when it has grown.
 """
 
 
-def _server(url: str, pool_size: int, settings: str = "", **options: Any) -> Engine:
+def _server(url: str, pool_size: int, trusted_seconds: float, settings: str = "", **options: Any) -> Engine:
     # A database that stops answering must become an error within seconds, never a request that hangs.
     connect_args = {"connect_timeout": 5, "options": f"-c statement_timeout=30000 -c lock_timeout=10000{settings}"}
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=pool_size, connect_args=connect_args, hide_parameters=True, **options
     )
-    _try_idle_connections(engine)
+    _try_connections(engine, trusted_seconds)
     return engine
 
 
-_IDLE_SECONDS: Final = 2.0
-
-
-def _try_idle_connections(engine: Engine) -> None:
-    """Makes a pool try a connection that has lain idle before it is used: the server may have ended it meanwhile. Not
-    each time, as `pool_pre_ping` does: that is a round trip more for every transaction.
+def _try_connections(engine: Engine, trusted_seconds: float) -> None:
+    """Makes a pool try a connection before it is used: the server may have ended it meanwhile. As `pool_pre_ping` does,
+    but for those that were used a moment ago.
     """
 
     @event.listens_for(engine, "checkin")
@@ -176,7 +179,7 @@ def _try_idle_connections(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def check(connection: Any, record: Any, _fairy: Any) -> None:
         used = record.info.get("used")
-        if used is not None and time.monotonic() - used > _IDLE_SECONDS:
+        if used is not None and time.monotonic() - used > trusted_seconds:
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Final
 
 from shared.database import Database
 from shared.incident import Coverage
@@ -44,6 +45,10 @@ class Parts:
     """Nothing that is gathered, and nothing that the model says, gets past it."""
 
 
+# What a stage could not store is stored later, and what failed for the database is tried again.
+_TRUSTED_SECONDS: Final = 2.0
+
+
 @cache
 def parts() -> Parts:
     """This process's parts, as the settings say. Raises ConfigurationError or UnknownName."""
@@ -51,7 +56,7 @@ def parts() -> Parts:
     sources = {name: source for name, kind in SOURCES if (source := kind.from_settings()) is not None}
     catalog = next((catalog for _, kind in CATALOGS if (catalog := kind.from_settings()) is not None), None)
     provider = llm.configured_provider(model)
-    database = Database(Storage.read().resolved_database_url())
+    database = Database(Storage.read().resolved_database_url(), trusted_seconds=_TRUSTED_SECONDS)
     discreet = redactor(redaction_key(database))
     return Parts(
         database=database,
