@@ -41,6 +41,12 @@ def alerta(folder: Path) -> Iterator[Receiver]:
             "AUTH_REQUIRED": "false",
         }
         log = folder / "alerta.log"
+        # Its processes make its tables when they start, and would get in each other's way.
+        tables = (str(python), "-c", "import alerta; alerta.create_app()")
+        try:
+            subprocess.run(tables, env=environment, cwd=folder, check=True, capture_output=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as failure:
+            raise Unavailable(f"it made no tables: {failure}") from None
         with running(gunicorn(str(python), "alerta:create_app()", port), log, environment) as process:
             try:
                 until(lambda: requests.get(f"http://127.0.0.1:{port}/_", timeout=5).ok, log)
