@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT is set and the extra `otel` is installed.
 
 Where they are not, nothing of it is imported and a span is an object that does nothing. Why a trace is found by its
-incident and carried by no message: docs/decisions/0019-traces.md.
+incident and carried by no message: docs/decisions/0020-traces.md.
 """
 
 from __future__ import annotations
