@@ -102,7 +102,7 @@ class Guard:
         """Whether the sender's own signature does."""
         sender = self.senders.get(name)
         try:
-            return sender is not None and sender.authenticate(request.get_data(), lower_case(request.headers))
+            return sender is not None and sender.authenticate(request.get_data, lower_case(request.headers))
         except NotAuthentic as failure:
             raise _unauthenticated(str(failure)) from None
         except Unverifiable as failure:

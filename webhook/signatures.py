@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from pydantic import SecretStr
@@ -35,11 +35,11 @@ class Signing(Sender):
         super().__init__(grouping)
         self._secret = self.config.read().secret
 
-    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+    def authenticate(self, raw: Callable[[], bytes], headers: Mapping[str, str]) -> bool:
         """Whether the body is signed; False when there is no secret to check it with. Raises NotAuthentic."""
         if self._secret is None:
             return False
-        if not self.signed(raw, headers, self._secret.get_secret_value()):
+        if not self.signed(raw(), headers, self._secret.get_secret_value()):
             raise NotAuthentic(
                 "the signature is missing, wrong or too old: it must be made with the secret that Whydown was given"
             )

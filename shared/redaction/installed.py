@@ -84,7 +84,14 @@ def own_secrets(environment: Mapping[str, str | None]) -> set[str]:
     return {secret for secret in found if len(secret) >= SHORTEST_OWN}
 
 
-_FOREIGN_NAMES: Final = ("GITHUB_TOKEN", "OPENAI_API_KEY", "AZURE_CLIENT_SECRET")
+_FOREIGN_NAMES: Final = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "GITHUB_TOKEN",
+    "GITLAB_TOKEN",
+    "OPENAI_API_KEY",
+)
 """Settings that are honoured under names of others."""
 
 

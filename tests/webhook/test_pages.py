@@ -316,12 +316,14 @@ def test_a_finished_incident_can_be_judged_and_shows_what_was_said(show: Show) -
 
 def test_who_was_told_and_who_could_not_be(show: Show) -> None:
     dead = Delivery(id="d1", to="callback", attempt=1, state="dead", tries=8, reason="it answered <b>410</b>")
-    waits = Delivery(id="d2", to="slack", attempt=1, state="waiting", tries=1, next_at=at("03:36:20"), reason="busy")
+    waits = Delivery(
+        id="d2", to="slack", attempt=1, stage="brief", state="waiting", tries=1, next_at=at("03:36:20"), reason="busy"
+    )
     page = show(incident(deliveries=(dead, waits)))
     shown = words(page)
-    assert "callback given up 8 tries" in shown
+    assert "callback , the result given up 8 tries" in shown
     assert "410" in shown
-    assert "slack waiting 1 try, again in 5 min busy" in " ".join(shown.split()).replace(" ,", ",")
+    assert "slack, the brief waiting 1 try, again in 5 min busy" in " ".join(shown.split()).replace(" ,", ",")
     assert "<b>" not in page
     assert "Who was told" not in show(incident())
 

@@ -17,6 +17,7 @@ from shared.settings import Investigation
 from shared.store import catalog_names
 from shared.tables import CatalogNameRow
 from worker import offered_names
+from worker.catalogs import catalog_files
 from worker.catalogs.catalog_files import CatalogFiles
 from worker.offered_names import OfferedNames
 from worker.parts import Parts
@@ -36,8 +37,9 @@ def write(tmp_path: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Parts:
-    """A worker with that folder as its catalog."""
+def parts(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    """A worker with that folder as its catalog, which it looks at each time."""
+    monkeypatch.setattr(catalog_files, "LOOK_SECONDS", 0.0)
     return Parts(database, Investigation(), {}, catalog=CatalogFiles(tmp_path))
 
 

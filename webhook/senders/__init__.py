@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
@@ -53,9 +53,10 @@ class Sender(ABC):
         """`grouping` says which labels name the service. Raises ConfigurationError."""
         self.grouping = grouping
 
-    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+    def authenticate(self, raw: Callable[[], bytes], headers: Mapping[str, str]) -> bool:
         """Whether the sender's own signature vouches for the raw body; False where there is nothing to check it with:
-        then the webhook token counts. Header names are in lower case. Raises NotAuthentic or Unverifiable.
+        then the webhook token counts. `raw` reads the body, which nobody has to who is not asked to. Header names are
+        in lower case. Raises NotAuthentic or Unverifiable.
         """
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.alert import Delivery, Severity
@@ -52,14 +52,14 @@ class CloudWatch(Sender):
         topics = Config.read().topics
         self._sns = sns or (SnsMessages(topics) if topics else None)
 
-    def authenticate(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+    def authenticate(self, raw: Callable[[], bytes], headers: Mapping[str, str]) -> bool:
         """Whether SNS signed the message; False when no topics are configured. A subscription of theirs is confirmed
         at once. Raises NotAuthentic, Unverifiable or BodyRejected.
         """
         if self._sns is None:
             return False
         # As it came: redacted, the text would not be the signed one, nor the token in SubscribeURL one that confirms.
-        message = parse(raw, "application/json", headers.get("content-encoding"), redacted=lambda value: value)
+        message = parse(raw(), "application/json", headers.get("content-encoding"), redacted=lambda value: value)
         if not isinstance(message, dict):
             raise NotAuthentic("the body is no message of SNS")
         self._sns.check(message)
