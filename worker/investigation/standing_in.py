@@ -94,7 +94,8 @@ def _evidence(brief: Brief, suspect: Suspect | None, by_id: dict[str, Fact]) -> 
     errors = [each for each in brief.signatures if each.level == ERROR]
     for signature in ([each for each in errors if each.baseline_count == 0] or errors)[:3]:
         new = "not seen in the window before" if signature.baseline_count == 0 else "also seen before"
-        said.append((f"{signature.service} logs this error {signature.count} times, {new}", signature.fact))
+        often = "once" if signature.count == 1 else f"{signature.count} times"
+        said.append((f"{signature.service} logs this error {often}, {new}", signature.fact))
     if suspect:
         said += [(_role(by_id[fact], suspect), fact) for fact in suspect.facts if fact in by_id]
     said += [(f"Known rule that matches ({', '.join(each.words)})", each.fact) for each in brief.heuristics[:3]]
