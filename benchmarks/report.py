@@ -93,7 +93,7 @@ def _machine() -> str:
     memory = psutil.virtual_memory().total / 1024**3
     return (
         f"{len(os.sched_getaffinity(0))} cores ({_processor()}), {memory:.0f} GB, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{platform.system()}, Python {platform.python_version()}"
     )
 
 
