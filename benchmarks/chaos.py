@@ -6,10 +6,8 @@ Exit status 1 unless no accepted alert was lost and none was diagnosed twice.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -22,6 +20,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from benchmarks import command_line
 from benchmarks.faults import Fault, FaultKind, schedule
 from benchmarks.production import Production
 from benchmarks.stand_ins import Breakable, Mood, Surroundings, surroundings
@@ -264,14 +263,14 @@ def _say(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which schedule of alerts and faults (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="120 alerts in about a minute instead of 1,000")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser = command_line.parser(
+        "chaos",
+        __doc__,
+        seed="which schedule of alerts and faults (default: 1)",
+        quick="120 alerts in about a minute instead of 1,000",
+    )
     parser.add_argument("--no-reconciler", action="store_true", help="without the sweep: it must lose alerts")
-    given = parser.parse_args(arguments)
-    # Ended by a signal, it ends its children all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = command_line.given(parser, arguments)
     outcome = run(given.seed, QUICK if given.quick else FULL, given.quick, reconciler=not given.no_reconciler)
     print(outcome.table(), flush=True)
     if given.json:

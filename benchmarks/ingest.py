@@ -11,10 +11,8 @@ floor's time; and Alerta, if it ran, takes in a fifth or less.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -26,13 +24,13 @@ from typing import Any, Final
 
 from sqlalchemy import create_engine, text
 
+from benchmarks import command_line
 from benchmarks.alertmanager_bodies import of_many, single
 from benchmarks.load import Generator, Load, post
 from benchmarks.peer import Unavailable, alerta
 from benchmarks.production import Engine
-from benchmarks.receiving import Receiver, side_by_side
+from benchmarks.receiving import Receiver, Size, side_by_side
 
-ENGINES: Final[tuple[Engine, ...]] = ("postgresql", "sqlite")
 CONNECTIONS: Final = (1, 8, 32)
 TOGETHER: Final = 50
 """Alerts of the larger groups."""
@@ -52,15 +50,6 @@ GOALS: Final = {
     "burstRatio": f"at most {BURST_TIME:g}",
     "peerRatio": f"at least {PEER:g}",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How long it runs."""
-
-    rounds: int
-    seconds: float
-    """Of each side in each round."""
 
 
 FULL: Final = Size(rounds=5, seconds=2.0)
@@ -303,18 +292,17 @@ def _requests(side: Receiver, bodies: Iterator[bytes], many: int) -> Iterator[by
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which numbers make the alerts distinct (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="one short round of each")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    parser.add_argument("--peer", action="store_true", help="Alerta beside it, on PostgreSQL")
-    parser.add_argument(
-        "--engine", choices=ENGINES, action="append", help="on this engine only (default: both in turn)"
+    parser = command_line.parser(
+        "ingest",
+        __doc__,
+        seed="which numbers make the alerts distinct (default: 1)",
+        quick="one short round of each",
+        engines=True,
     )
-    given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser.add_argument("--peer", action="store_true", help="Alerta beside it, on PostgreSQL")
+    given = command_line.given(parser, arguments)
     outcomes = []
-    for engine in given.engine or ENGINES:
+    for engine in given.engines:
         with_peer = given.peer and engine == "postgresql"
         outcomes.append(run(engine, QUICK if given.quick else FULL, given.seed, with_peer))
         print(outcomes[-1].table(), flush=True)

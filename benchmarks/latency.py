@@ -10,11 +10,9 @@ before the alert is sent until the diagnosis is stored. Exit status 1 unless, on
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from typing import Any, Final
 import requests
 from sqlalchemy import select
 
+from benchmarks import command_line
 from benchmarks.production import Engine, Production
 from benchmarks.slow_stand_ins import SECONDS, SOURCES, Diary, slow_surroundings
 from benchmarks.stand_ins import service_name
@@ -36,7 +35,6 @@ from shared.database import Database
 from shared.moment import now, rfc3339
 from shared.tables import AttemptRow, IncidentRow
 
-ENGINES: Final[tuple[Engine, ...]] = ("postgresql", "sqlite")
 ALERTS: Final = 200
 QUICK: Final = 20
 SPACING_SECONDS: Final = 0.7
@@ -235,17 +233,15 @@ def _measured(diary: Diary, sent: Sent, brief_at: datetime, finished_at: datetim
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which spacing of the alerts (default: 1)")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} alerts on each engine instead of {ALERTS}")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    parser.add_argument(
-        "--engine", choices=ENGINES, action="append", help="on this engine only (default: both in turn)"
+    parser = command_line.parser(
+        "latency",
+        __doc__,
+        seed="which spacing of the alerts (default: 1)",
+        quick=f"{QUICK} alerts on each engine instead of {ALERTS}",
+        engines=True,
     )
-    given = parser.parse_args(arguments)
-    # Ended by a signal, it ends its children all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    outcomes = [run(engine, QUICK if given.quick else ALERTS, given.seed) for engine in given.engine or ENGINES]
+    given = command_line.given(parser, arguments)
+    outcomes = [run(engine, QUICK if given.quick else ALERTS, given.seed) for engine in given.engines]
     delays = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in SECONDS.items())
     print(f"each request takes: {delays}")
     print("\n".join(outcome.table() for outcome in outcomes), flush=True)

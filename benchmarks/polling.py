@@ -8,10 +8,8 @@ rate or more, no client is refused, and the receiver has as many threads as with
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -25,13 +23,13 @@ from typing import Any, Final
 
 import psutil
 
+from benchmarks import command_line
 from benchmarks.alertmanager_bodies import single
 from benchmarks.load import Generator, Load, post
 from benchmarks.production import Engine
-from benchmarks.receiving import Receiver, environment, running, side_by_side
+from benchmarks.receiving import Receiver, Size, environment, running, side_by_side
 from webhook.answers import CROWDED_SECONDS
 
-ENGINES: Final[tuple[Engine, ...]] = ("postgresql", "sqlite")
 CLIENTS: Final = 1_000
 AT_ONCE: Final = 8
 WAITED_FOR: Final = 20
@@ -42,14 +40,6 @@ MOST_PER_SECOND: Final = 2_000
 
 RATE: Final = 0.8
 GOALS: Final = {"intakeRatio": f"at least {RATE}", "failed": "0", "moreThreads": "0"}
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How long it runs."""
-
-    rounds: int
-    seconds: float
 
 
 FULL: Final = Size(rounds=4, seconds=8.0)
@@ -176,17 +166,16 @@ def _threads(ours: Receiver) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which numbers make the alerts distinct (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    parser.add_argument(
-        "--engine", choices=ENGINES, action="append", help="on this engine only (default: both in turn)"
+    parser = command_line.parser(
+        "polling",
+        __doc__,
+        seed="which numbers make the alerts distinct (default: 1)",
+        quick="one short round",
+        engines=True,
     )
-    given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = command_line.given(parser, arguments)
     outcomes = []
-    for engine in given.engine or ENGINES:
+    for engine in given.engines:
         outcomes.append(run(engine, QUICK if given.quick else FULL, given.seed))
         print(outcomes[-1].table(), flush=True)
     if given.json:

@@ -32,6 +32,7 @@ WORKER_THREADS: Final = 16
 _TICK: Final = 0.1
 
 Engine = Literal["postgresql", "sqlite"]
+ENGINES: Final[tuple[Engine, ...]] = ("postgresql", "sqlite")
 
 
 @dataclass

@@ -27,6 +27,15 @@ WEB_THREADS: Final = 8
 START_SECONDS: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long a comparison runs."""
+
+    rounds: int
+    seconds: float
+    """Of each side in each round."""
+
+
 @dataclass(frozen=True)
 class Receiver:
     """One server that takes alerts in."""

@@ -7,10 +7,8 @@ unless every operation of the hot path stays within 1.5 times its time on the sm
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import command_line
 from benchmarks.production import Engine
 from benchmarks.seasoned import season
 from shared.alert import Alert, AlertGroup, Delivery
@@ -36,7 +35,6 @@ from shared.store.reading import Filters
 from shared.tables import Base
 from tests.postgres import PostgresServer
 
-ENGINES: Final[tuple[Engine, ...]] = ("postgresql", "sqlite")
 SMALL: Final = 1_000
 SIZES: Final = (100_000, 1_000_000)
 QUICK: Final = (20_000,)
@@ -189,17 +187,16 @@ def _two_databases(engine: Engine, folder: Path) -> Iterator[tuple[Database, Dat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="nothing here is left to chance: taken and not used")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK[0]:,} incidents instead of up to {SIZES[-1]:,}")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    parser.add_argument(
-        "--engine", choices=ENGINES, action="append", help="on this engine only (default: both in turn)"
+    parser = command_line.parser(
+        "scale",
+        __doc__,
+        seed="nothing here is left to chance: taken and not used",
+        quick=f"{QUICK[0]:,} incidents instead of up to {SIZES[-1]:,}",
+        engines=True,
     )
-    given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = command_line.given(parser, arguments)
     outcomes = []
-    for engine in given.engine or ENGINES:
+    for engine in given.engines:
         for outcome in run(engine, QUICK if given.quick else SIZES):
             outcomes.append(outcome)
             print(outcome.table(), flush=True)

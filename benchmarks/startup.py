@@ -8,9 +8,7 @@ as an interpreter that does nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
-import signal
 import socket
 import statistics
 import subprocess
@@ -22,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import floor
+from benchmarks import command_line, floor
 from benchmarks.receiving import environment, floor_command, running
 from tests.installation import free_port
 
@@ -135,12 +133,13 @@ def _over(command: Sequence[str], folder: Path, own: Mapping[str, str]) -> float
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="nothing here is left to chance: taken and not used")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} runs of each instead of {RUNS}")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser = command_line.parser(
+        "startup",
+        __doc__,
+        seed="nothing here is left to chance: taken and not used",
+        quick=f"{QUICK} runs of each instead of {RUNS}",
+    )
+    given = command_line.given(parser, arguments)
     outcome = measured(QUICK if given.quick else RUNS)
     print(outcome.table(), flush=True)
     if given.json:

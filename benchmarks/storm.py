@@ -11,14 +11,12 @@ processes instead.
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import math
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +31,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import func, select
 
+from benchmarks import command_line
 from benchmarks.consumption import Watch
 from benchmarks.faults import PROCESSES
 from benchmarks.production import Production
@@ -309,14 +308,11 @@ def _by_workers(numbers: Sequence[int], incidents: int, seed: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which order of the alerts (default: 1)")
-    parser.add_argument("--quick", action="store_true", help=f"{RUNS[0][0]} incidents only")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser = command_line.parser(
+        "storm", __doc__, seed="which order of the alerts (default: 1)", quick=f"{RUNS[0][0]} incidents only"
+    )
     parser.add_argument("--workers", type=int, nargs="+", help="one size, once with each number of worker processes")
-    given = parser.parse_args(arguments)
-    # Ended by a signal, it ends its children all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = command_line.given(parser, arguments)
     # Everything that is started runs on these too.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     if given.workers:

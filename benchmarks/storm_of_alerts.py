@@ -8,11 +8,9 @@ often at once than the bound allows, and the quiet services' incidents are done 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from typing import Any, Final
 import requests
 from sqlalchemy import func, select
 
+from benchmarks import command_line
 from benchmarks.production import Production
 from benchmarks.stand_ins import service_name, surroundings
 from benchmarks.traffic import SENDERS, PlannedAlert, alertmanager_body
@@ -291,13 +290,13 @@ def _last(database: Database, ended: datetime) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.storm_of_alerts", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which order of deliveries (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="1,000 alerts of 20 services in 6 s")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    given = parser.parse_args(arguments)
-    # Ended by a signal, it ends its children all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser = command_line.parser(
+        "storm_of_alerts",
+        __doc__,
+        seed="which order of deliveries (default: 1)",
+        quick="1,000 alerts of 20 services in 6 s",
+    )
+    given = command_line.given(parser, arguments)
     outcome = run(given.seed, QUICK if given.quick else FULL)
     print(outcome.table(), flush=True)
     if given.json:
