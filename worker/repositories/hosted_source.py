@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, Self
 
 from shared.moment import Deadline
 from worker.each_target import each_target
@@ -11,15 +11,39 @@ from worker.inquiry import Gathered, Inquiry, Scope, Target, Window
 from worker.repositories.hosted import Host, HostedRepository, Pages
 
 
+class HostConfig(Protocol):
+    """The settings of one host."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether the host is to be asked at all."""
+        ...
+
+    @classmethod
+    def read(cls) -> Self:
+        """As they are in force. Raises ConfigurationError."""
+        ...
+
+
 class HostedSource(ABC):
     """Asks about the repository of every target, each once."""
 
     name: ClassVar[str]
     """As in the registry."""
+    config: ClassVar[type[HostConfig]]
+    host: ClassVar[type[Host]]
+    """Made of that config."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, config: HostConfig) -> None:
         """Nothing is asked yet."""
-        self._host = host
+        made: Any = self.host  # a protocol says nothing of how its classes are made
+        self._host: Host = made(config)
+
+    @classmethod
+    def from_settings(cls) -> Self | None:
+        """As the host's settings say; None where it is not to be asked. Raises ConfigurationError."""
+        config = cls.config.read()
+        return cls(config) if config.configured else None
 
     def gather(self, inquiry: Inquiry, deadline: Deadline) -> Gathered:
         """What the repositories hold; what could not be had is told in the detail. Raises SourceFailure or
