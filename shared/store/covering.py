@@ -79,6 +79,16 @@ def _leader(session: Session, claim: Claim, services: Collection[str], window: t
     return found
 
 
+def split_off(session: Session, row: IncidentRow) -> None:
+    """The incident is investigated by itself from now on, and the other's document says no longer that it covers it."""
+    # Whoever holds the other one changes its document anyway; waiting for it could be a deadlock, as above.
+    query = select(IncidentRow).where(IncidentRow.id == row.covered_by).with_for_update(skip_locked=True)
+    other = session.scalar(query) if row.covered_by else None
+    if other is not None:
+        other.revision += 1
+    row.covered_by = None
+
+
 def awakened(session: Session, incident_id: str) -> tuple[str, ...]:
     """The work of those who wait for this incident's analysis."""
     waiting = select(WorkRow.id).join(IncidentRow, IncidentRow.id == WorkRow.incident_id)

@@ -18,7 +18,7 @@ from shared.group_commit import GroupCommit
 from shared.incident import BroughtContext, Status
 from shared.known_services import remember
 from shared.moment import now
-from shared.store import arrivals, opening, pushes
+from shared.store import arrivals, covering, opening, pushes
 from shared.store.arrivals import Accepted, Arrival
 from shared.store.opening import arrival
 from shared.store.work import new_work, work_id
@@ -345,7 +345,7 @@ def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
     row.finished_at = None
     row.detail = None
     row.closest = []
-    row.covered_by = None
+    covering.split_off(session, row)
     row.revision += 1
     session.flush()
     return _start_attempt(session, row, moment)

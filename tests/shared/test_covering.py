@@ -174,9 +174,14 @@ def test_investigated_again_it_stands_for_itself(database: Database) -> None:
     concluded(database, db)
     assert look(database, api, "db") is not None
     concluded(database, api)
+    before, revision = shown(database, db), reading.revision(database, db.incident_id)
+    assert [each.id for each in before.covers] == [api.incident_id]
     again = intake.investigate_again(database, api.incident_id)
     assert again is not None
     assert shown(database, api).covered_by is None
+    after, later = shown(database, db), reading.revision(database, db.incident_id)
+    assert after.covers == ()
+    assert revision and later and later.number > revision.number, "who polls with an ETag is told"
     assert look(database, _diagnosing(database, again.work[0]), "db") is None
 
 
