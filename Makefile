@@ -16,7 +16,7 @@ help:
 	@echo "make setup   make .venv with the whydown command and the test tools"
 	@echo "make extras  add what only some installations need to .venv: Apprise, AWS, Azure, OpenTelemetry"
 	@echo "make check   lint, formatting, types, import rules"
-	@echo "make tables  write the README's tables of settings and connectors"
+	@echo "make tables  write the tables of settings and connectors"
 	@echo "make screenshots   take the pictures of docs/tour.md again (needs Chromium)"
 	@echo "make lock    bring the lock files up to pyproject.toml (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   take away what these made"

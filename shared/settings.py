@@ -29,6 +29,9 @@ PREFIX = "WHYDOWN_"
 SECRETS = Path("/run/secrets")
 """Where container engines mount secrets: a file named like a setting holds its value."""
 
+LISTED: Final = Path(__file__).with_name("setting_names.txt")
+"""The names that our own parts declare, one a line: `make tables` writes them."""
+
 SECTIONS: tuple[str, ...] = (
     "shared.settings:Storage",
     "shared.settings:Address",
@@ -260,15 +263,22 @@ def environment() -> dict[str, str | None]:
 
 def check_names(environ: Iterable[str] | None = None) -> None:
     """Raises ConfigurationError for a `WHYDOWN_` name that no part declares, naming the nearest known one."""
-    known = {name for section in sections() for field in section.model_fields.values() for name in _names(field)}
     mounted = [path.name for path in SECRETS.iterdir()] if SECRETS.is_dir() else []
     given = {*(os.environ if environ is None else environ), *dotenv_values(".env"), *mounted}
-    for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0)
+    # To know what is declared every part is imported: that is for a name that is wrong, or a third party's.
+    unlisted = sorted({name for name in given if name.startswith(PREFIX)} - set(LISTED.read_text().split()))
+    known = declared_names() if unlisted else []
+    for name in unlisted:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0)
             raise ConfigurationError(
                 f"unknown setting {name}: did you mean {close[0]}? (`whydown settings` lists them all)"
             )
+
+
+def declared_names() -> list[str]:
+    """Every name that a part declares, sorted."""
+    return sorted({name for section in sections() for field in section.model_fields.values() for name in _names(field)})
 
 
 def _of_connectors(registry: Registry[Any]) -> list[type[Section]]:

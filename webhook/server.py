@@ -1,4 +1,7 @@
-"""The receiver behind gunicorn: threads that share a process, forked so often as is set."""
+"""The receiver behind gunicorn: threads that share a process, forked so often as is set.
+
+The application is made before the fork, so that the processes share its memory: docs/decisions/0022-one-import.md.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from shared import log_output, schema, tracing
+from shared import forking, log_output, schema, tracing
 from shared.database import Database
 from shared.settings import Storage
 from webhook.access import check_exposure
@@ -33,7 +36,11 @@ def serve(host: str, port: int) -> None:
     database = _database(1)
     schema.check_at_start(database)
     database.close()
-    _Server(host, port, Serving.read()).run()
+    serving = Serving.read()
+    # It opens its first connection when it is first asked something, and so in the process that is asked.
+    app = create_app(_database(serving.threads), waiting=serving.threads // 2)
+    forking.share_what_is_there()
+    _Server(host, port, serving, app).run()
 
 
 def _database(pool_size: int) -> Database:
@@ -44,6 +51,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threads, except that a connection ends on the thread that served it. gunicorn waits up to two seconds
     for the other side to close, and does so on the one thread that accepts everybody else.
     """
+
+    def init_process(self) -> None:
+        """The life of a process, after the fork."""
+        tracing.start("web")
+        super().init_process()
 
     def handle(self, conn: TConn) -> object:
         """Serves one request. False when the connection is over."""
@@ -91,7 +103,7 @@ class RequestLog(Logger):  # type: ignore[misc]
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, set up in code (https://docs.gunicorn.org/en/stable/custom.html)."""
 
-    def __init__(self, host: str, port: int, config: Serving) -> None:
+    def __init__(self, host: str, port: int, config: Serving, app: Flask) -> None:
         self.settings: dict[str, Any] = {
             "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
             "worker_class": Worker,
@@ -108,8 +120,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "whydown-web",
         }
-        self.waiting = config.threads // 2
-        self.threads = config.threads
+        self.app = app
         super().__init__()
 
     def load_config(self) -> None:
@@ -119,9 +130,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
         logging.getLogger("gunicorn.error").addFilter(without_token)
 
     def load(self) -> Flask:
-        """The application, made in each process after the fork: connections must not be shared between processes."""
-        tracing.start("web")
-        return create_app(_database(self.threads), waiting=self.waiting)
+        """The application."""
+        return self.app
 
 
 _TOKEN: Final = re.compile(r"(?<=[?&]token=)[^&\s'\"]+")

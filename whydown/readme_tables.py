@@ -1,4 +1,6 @@
-"""The README's tables, from what they list: `make tables` writes them, and a test holds them."""
+"""The README's tables and the list of the settings' names, from what they list: `make tables` writes them, and tests
+hold them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shared.settings import LISTED, declared_names
 from whydown import settings_listing
 from whydown.connector_listing import KINDS
 
@@ -30,3 +33,4 @@ def written(readme: str) -> str:
 if __name__ == "__main__":
     path = Path("README.md")
     path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
+    LISTED.write_text("".join(f"{name}\n" for name in declared_names()), encoding="utf-8")

@@ -17,12 +17,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared import schema
 from shared.database import Database
 from shared.errors import ConfigurationError
 from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK_TOKEN
+from tests.whydown.processes_seen import eventually
 from webhook import server
 from webhook.body import MAX_BYTES
 
@@ -138,6 +140,16 @@ def test_many_connections_at_once_are_all_answered(running: Running) -> None:
             connection.sendall((request.format(length=len(body)) + body).encode())
         answers = [connection.recv(65536) for connection in connections]
     assert all(answer.startswith(b"HTTP/1.1 202") for answer in answers)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="needs Linux's account of shared memory")
+def test_its_processes_share_the_application(running: Running) -> None:
+    token = f"Bearer {API_TOKEN}"
+    assert all(running.ask("GET", "/incidents", Authorization=token).status == 200 for _ in range(8))
+    first = psutil.Process(running.process.pid)
+    assert eventually(lambda: len(first.children()) == 2)
+    for memory in (child.memory_full_info() for child in first.children()):
+        assert memory.uss < 0.5 * memory.rss, "each would have all of it to itself if it were loaded after the fork"
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ HEAVY = ("openai", "github", "alembic", "worker", "boto3", "azure", "apprise", "
 
 NOT_FOR_HELP = (*HEAVY, "sqlalchemy", "pydantic", "flask", "celery", "redis", "structlog", "requests", "webhook")
 
+NOT_FOR_BEAT = (*HEAVY, "sqlalchemy", "flask", "gunicorn", "requests", "webhook")
+
 
 def _imported(code: str) -> set[str]:
     told = subprocess.run(
@@ -32,13 +34,26 @@ except SystemExit as ended:
     assert not ended.code
 """
 RECEIVER = """
-from shared.database import Database
+from shared import schema
 from webhook import server
-server.create_app(Database("sqlite://"))
+from whydown.commands import cli
+schema.check_at_start = lambda database: None
+server._Server.run = server._Server.load
+cli(["web"], standalone_mode=False)
+"""
+BEAT = """
+from celery.apps.beat import Beat
+from whydown.commands import cli
+Beat.start_scheduler = lambda beat: None
+cli(["beat"], standalone_mode=False)
 """
 
 
-@pytest.mark.parametrize(("code", "others"), [(HELP, NOT_FOR_HELP), (RECEIVER, HEAVY)], ids=["help", "receiver"])
+@pytest.mark.parametrize(
+    ("code", "others"),
+    [(HELP, NOT_FOR_HELP), (RECEIVER, HEAVY), (BEAT, NOT_FOR_BEAT)],
+    ids=["help", "receiver", "beat"],
+)
 def test_it_imports_nothing_that_only_others_need(code: str, others: tuple[str, ...]) -> None:
     imported = _imported(code)
     assert "shared" in imported, "it ran"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from shared.settings import check_names, every_setting, sections
+from shared.settings import LISTED, check_names, declared_names, every_setting, sections
 from whydown.settings_listing import as_markdown, as_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,6 +40,10 @@ def test_the_readme_shows_the_same_table() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     table = readme.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
     assert table == as_markdown(), "run `make tables`"
+
+
+def test_what_is_started_finds_the_same_names_listed() -> None:
+    assert LISTED.read_text().split() == declared_names(), "run `make tables`"
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
