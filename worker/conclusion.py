@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import structlog
+
 from shared.covering import Leader
 from shared.incident import Diagnosis
 from shared.moment import Deadline
@@ -14,15 +16,20 @@ from worker.investigation import covering, markdown, standing_in
 from worker.investigation.case import Case
 from worker.llm import Provider
 
+_log = structlog.get_logger(__name__)
+
 
 def conclude(provider: Provider | None, seconds: float, case: Case, whom: Scope) -> Conclusion:
     """What is stored of a case: never without a diagnosis. `seconds` is how long the model may take in all."""
     if provider is None:
-        diagnosis = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
-        return Conclusion(diagnosis, markdown.render(diagnosis, case.brief.similar))
+        brief = _standing_in(case, whom, None, "no model is configured (WHYDOWN_AI_PROVIDER)")
+        return Conclusion(brief, markdown.render(brief, case.brief.similar))
     consulted = consult(provider, case, Deadline.after(seconds))
-    failure = consulted.failure or "the model gave no usable answer"
-    diagnosis = consulted.diagnosis or _standing_in(case, whom, provider.name, failure)
+    diagnosis = consulted.diagnosis
+    if diagnosis is None:
+        failure = consulted.failure or "the model gave no usable answer"
+        _log.warning("brief_stands", reason=failure)
+        diagnosis = _standing_in(case, whom, provider.name, failure)
     return Conclusion(
         diagnosis=diagnosis,
         analysis=markdown.render(diagnosis, case.brief.similar),

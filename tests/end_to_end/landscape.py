@@ -90,7 +90,7 @@ class Landscape:
             "WHYDOWN_AI_ENDPOINT": f"{self.model.url}/v1",
             "WHYDOWN_AI_KEY": "model-key",
             "WHYDOWN_AI_CHAT_MODEL": "stand-in",
-            "WHYDOWN_AI_TIMEOUT_SECONDS": "6",
+            "WHYDOWN_AI_TIMEOUT_SECONDS": "12",
             "WHYDOWN_SOURCE_TIMEOUT_SECONDS": "3",
             "WHYDOWN_CALLBACK_ALLOW": self.pager.url.removeprefix("http://"),
             "WHYDOWN_CALLBACK_SECRET": CALLBACK_SECRET,

@@ -168,6 +168,8 @@ def test_a_model_that_refuses_the_key_is_said_so(whydown: Installation, world: L
     assert "401" in document["diagnosis"]["producedBy"]["reason"]
     assert "WHYDOWN_AI_KEY" in document["diagnosis"]["producedBy"]["reason"]
     assert len(world.model.asked) == 1, "a refused key is not tried again"
+    (told,) = [line for line in whydown.logs().splitlines() if '"brief_stands"' in line and document["id"] in line]
+    assert "401" in told, "the operator finds it in the worker's log"
 
 
 def test_the_plain_body_brings_its_errors_along(whydown: Installation, world: Landscape) -> None:
