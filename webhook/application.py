@@ -24,6 +24,7 @@ from webhook import (
     intake_routes,
     metrics_routes,
     pages,
+    permission_routes,
     problem,
     sign_in_routes,
     usage_routes,
@@ -56,6 +57,7 @@ _HEADERS: Final = {
 
 
 _ROUTES: Final = (
+    permission_routes,  # before those whose answer to OPTIONS Flask would make
     intake_routes,
     incident_routes,
     deployment_routes,
