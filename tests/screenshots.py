@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,6 +22,7 @@ from shared.settings import Storage
 from tests.chromium import CHROMIUM, chromium
 from tests.indexed_png import indexed
 from tests.installation import free_port
+from tests.loopback import Asked, Reply, StandIn
 from whydown.client import Client
 from whydown.demo import environment_of
 from whydown.demo_incident import Scene, lay_out
@@ -40,16 +43,35 @@ def main() -> None:
     if CHROMIUM is None:
         raise WhydownError("no chromium, chromium-browser or google-chrome is installed")
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="whydown-tour-") as folder:
-        data, port = Path(folder) / "data", free_port()
-        with locked(data):
-            scene = lay_out(data / "scene", now().replace(microsecond=0))
-            environment = environment_of(scene)
-            environment |= {"WHYDOWN_DATA": str(data), "WHYDOWN_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-            storage = Storage(data=data, database_url=None, redis_url=None)
-            installation = Installation(storage, port, environment, data)
-            with running(installation), chromium() as browser:
-                _take(browser, installation.url, scene)
+    with tempfile.TemporaryDirectory(prefix="whydown-tour-") as folder, chromium() as browser:
+        with _standing(Path(folder) / "finished", {}) as (url, scene):
+            _take(browser, url, scene)
+        asked, answering = threading.Event(), threading.Event()
+
+        def thinking(_: Asked) -> Reply:
+            asked.set()
+            answering.wait(_SECONDS)
+            return Reply({}, status=500)
+
+        with StandIn(thinking) as model:
+            settings = {"WHYDOWN_AI_ENDPOINT": f"{model.url}/v1", "WHYDOWN_AI_CHAT_MODEL": "stand-in"}
+            with _standing(Path(folder) / "meanwhile", settings) as (url, scene):
+                _take_meanwhile(browser, url, scene, asked)
+                answering.set()
+
+
+@contextmanager
+def _standing(data: Path, settings: dict[str, str]) -> Iterator[tuple[str, Scene]]:
+    """A demonstration that runs, with more `settings`: its URL and what it looks at."""
+    port = free_port()
+    with locked(data):
+        scene = lay_out(data / "scene", now().replace(microsecond=0))
+        environment = environment_of(scene) | settings
+        environment |= {"WHYDOWN_DATA": str(data), "WHYDOWN_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        storage = Storage(data=data, database_url=None, redis_url=None)
+        installation = Installation(storage, port, environment, data)
+        with running(installation):
+            yield installation.url, scene
 
 
 def _take(browser: Browser, url: str, scene: Scene) -> None:
@@ -72,6 +94,14 @@ def _take(browser: Browser, url: str, scene: Scene) -> None:
     camera.shoot("analyze", "/analyze?service=invoice-api&title=Customers+miss+invoices", PHONE, "dark")
 
 
+def _take_meanwhile(browser: Browser, url: str, scene: Scene, asked: threading.Event) -> None:
+    """While the model, which says when it is `asked`, still thinks."""
+    accepted = Client(url).call("POST", "/webhook/alertmanager", scene.alert)
+    if not asked.wait(_SECONDS):
+        raise WhydownError(f"the model was not asked within {_SECONDS:g} s")
+    _Camera(browser, url).shoot("meanwhile", _path(accepted), PHONE, "light")
+
+
 _OTHERS: Final = (
     {"serviceName": "payment-gateway", "alertTitle": "More than 2 % of the cards declined", "severity": "warning"},
     {"serviceName": "notification-service", "alertTitle": "No mail sent for 3 minutes", "severity": "high"},
@@ -81,13 +111,17 @@ _OTHERS: Final = (
 
 def _finished(client: Client, accepted: Any) -> str:
     """The path of the one incident that was accepted, once it is finished."""
-    path = f"/incidents/{accepted['incidents'][0]['id']}"
+    path = _path(accepted)
     deadline = time.monotonic() + _SECONDS
     while not client.call("GET", path)["finishedAt"]:
         if time.monotonic() > deadline:
             raise WhydownError(f"{path} was not finished within {_SECONDS:g} s")
         time.sleep(0.2)
     return path
+
+
+def _path(accepted: Any) -> str:
+    return f"/incidents/{accepted['incidents'][0]['id']}"
 
 
 class _Camera:
