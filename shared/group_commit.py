@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,9 +14,16 @@ Result = TypeVar("Result")
 @dataclass
 class _Submitted(Generic[Item, Result]):
     item: Item
-    result: Future[Result] = field(default_factory=Future)
-    turn: threading.Event = field(default_factory=threading.Event)
-    """Set when the result is there, or when it falls to this thread to commit."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held until the result is there, or until it falls to this thread to commit."""
+    results: list[Result] = field(default_factory=list)
+    """The one result, once there is one."""
+    failure: BaseException | None = None
+
+    def result(self) -> Result:
+        if self.failure is not None:
+            raise self.failure
+        return self.results[0]
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -35,14 +41,15 @@ class GroupCommit(Generic[Item, Result]):
     def submit(self, item: Item) -> Result:
         """The item's result, once it is committed. Raises what the commit raised."""
         mine: _Submitted[Item, Result] = _Submitted(item)
+        mine.turn.acquire()
         with self._lock:
             self._waiting.append(mine)
             leads, self._busy = not self._busy, True
         if not leads:
-            mine.turn.wait()
-        if not mine.result.done():
+            mine.turn.acquire()
+        if not mine.results and mine.failure is None:
             self._lead()
-        return mine.result.result()
+        return mine.result()
 
     def _lead(self) -> None:
         with self._lock:
@@ -50,15 +57,14 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = self._commit([each.item for each in together])
             for each, result in zip(together, results, strict=True):
-                each.result.set_result(result)
+                each.results.append(result)
         except BaseException as failure:  # noqa: BLE001  each of them is told
             for each in together:
-                if not each.result.done():
-                    each.result.set_exception(failure)
+                each.failure = failure
         with self._lock:
             following = self._waiting[0] if self._waiting else None
             self._busy = following is not None
         for each in together:
-            each.turn.set()
+            each.turn.release()
         if following is not None:
-            following.turn.set()
+            following.turn.release()

@@ -5,7 +5,7 @@ are delivered again. Everything else (a refire, something resolved) is left to s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from shared.database import Database, is_away
 from shared.incident import Status
 from shared.moment import utc
-from shared.tables import AlertRow, AttemptRow, Base, IncidentRow, WorkRow
+from shared.store.work import UNPUBLISHED
 
 Row = dict[str, Any]
 
@@ -33,14 +33,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One group of firing alerts, as the rows that it is if nobody knows it: an incident with its first attempt and
-    that attempt's first work.
+    """One group of firing alerts, as the rows that it is if nobody knows it. Its first attempt, with that one's first
+    work, follows from them.
     """
 
     incident: Row
     alerts: Sequence[Row]
-    attempt: Row
-    work: Row
 
     @property
     def keys(self) -> set[str]:
@@ -83,15 +81,6 @@ def _committed(database: Database, arrivals: Sequence[Arrival]) -> dict[str, Acc
     return {asked: Accepted(found, Status(status), new) for asked, found, status, new in taken}
 
 
-def _rows(arrivals: Sequence[Arrival]) -> dict[type[Base], list[Row]]:
-    return {
-        IncidentRow: [each.incident for each in arrivals],
-        AlertRow: sorted(_alerts(arrivals), key=lambda row: str(row["identity"])),
-        AttemptRow: [each.attempt for each in arrivals],
-        WorkRow: [each.work for each in arrivals],
-    }
-
-
 Taken = tuple[str, str, str, bool]
 """The id that an arrival would have had, its incident's id and status, and whether that is new."""
 
@@ -101,8 +90,8 @@ def _taken_by_postgresql(database: Database, arrivals: Sequence[Arrival]) -> Seq
     finds what it stored.
     """
     rows = {
-        table.__tablename__: json.dumps(of_table, default=datetime.isoformat)
-        for table, of_table in _rows(arrivals).items()
+        "incidents": _json([each.incident for each in arrivals]),
+        "alerts": _json(sorted(_alerts(arrivals), key=lambda row: str(row["identity"]))),
     }
     try:
         return _sent(database, rows)
@@ -110,6 +99,9 @@ def _taken_by_postgresql(database: Database, arrivals: Sequence[Arrival]) -> Seq
         if not failure.connection_invalidated:
             raise
         return _sent(database, rows)
+
+
+_json: Final = json.JSONEncoder(default=datetime.isoformat).encode
 
 
 def _sent(database: Database, rows: Mapping[str, str]) -> Sequence[Taken]:
@@ -142,30 +134,48 @@ opened AS (
     INSERT INTO incidents ({incidents})
     SELECT {incidents} FROM given WHERE id IN (SELECT id FROM known WHERE seen = 0) ORDER BY open_key
     ON CONFLICT (open_key) DO NOTHING
-    RETURNING id, status
+    RETURNING id, status, received_at AS moment
 ),
 with_alerts AS (
     INSERT INTO alerts ({alerts}) SELECT {alerts} FROM firing WHERE incident_id IN (SELECT id FROM opened)
 ),
-with_attempt AS (
-    INSERT INTO attempts ({attempts})
-    SELECT {attempts} FROM json_populate_recordset(NULL::attempts, %(attempts)s)
-    WHERE incident_id IN (SELECT id FROM opened)
-),
-with_work AS (
-    INSERT INTO work ({work})
-    SELECT {work} FROM json_populate_recordset(NULL::work, %(work)s) WHERE incident_id IN (SELECT id FROM opened)
-)
+with_attempt AS (INSERT INTO attempts ({attempts}) SELECT {first_attempt} FROM opened),
+with_work AS (INSERT INTO work ({work}) SELECT {first_work} FROM opened)
 SELECT asked, id, status, false FROM again UNION ALL SELECT id, id, status, true FROM opened
 """
 """A row is named column by column: a column that a later version adds gets its default."""
 
+_INCIDENT: Final = (
+    "id", "open_key", "status", "revision", "service", "title", "severity", "sender", "started_at", "received_at",
+    "last_seen_at", "fire_count", "truncated_alerts", "labels", "annotations", "links", "closest", "callback_url",
+    "attempt",
+)  # fmt: skip
+_ALERT: Final = (
+    "identity", "incident_id", "fingerprint", "firing", "title", "severity", "starts_at", "ends_at", "received_at",
+    "last_received_at", "deliveries", "labels", "annotations", "errors",
+)  # fmt: skip
+_ATTEMPT: Final = {"incident_id": "{id}", "number": "1", "created_at": "{moment}"} | dict.fromkeys(
+    ("fact_count", "input_tokens", "output_tokens", "cached_tokens", "calls"), "0"
+)
+"""The first attempt of an incident, in SQL."""
+_WORK: Final = {
+    "id": "{id} || '.1.investigate'", "incident_id": "{id}", "attempt": "1", "kind": "'investigate'", "subject": "''",
+    "state": "'waiting'", "due_at": "{due}", "tries": "0", "lapses": "0", "created_at": "{moment}",
+}  # fmt: skip
+"""The first work of an incident, in SQL."""
+
 
 @cache
 def _statement() -> str:
-    tables = (IncidentRow, AlertRow, AttemptRow, WorkRow)
-    columns = {table.__tablename__: ", ".join(table.__table__.columns.keys()) for table in tables}
-    return _POSTGRESQL.format(**columns)
+    opened = {"id": "id", "moment": "moment", "due": f"moment + interval '{UNPUBLISHED.total_seconds()} s'"}
+    return _POSTGRESQL.format(
+        incidents=", ".join(_INCIDENT),
+        alerts=", ".join(_ALERT),
+        attempts=", ".join(_ATTEMPT),
+        work=", ".join(_WORK),
+        first_attempt=", ".join(_ATTEMPT.values()).format_map(opened),
+        first_work=", ".join(_WORK.values()).format_map(opened),
+    )
 
 
 def _taken_by_sqlite(database: Database, arrivals: Sequence[Arrival]) -> Sequence[Taken]:
@@ -182,10 +192,15 @@ def _taken_by_sqlite(database: Database, arrivals: Sequence[Arrival]) -> Sequenc
                 again.append(each)
             elif seen == 0 and each.incident["open_key"] not in standing:
                 opened.append(each)
-        connection.executemany(_AGAIN, [_bound(each.incident) for each in again])
-        connection.executemany(_COUNT, [_bound(alert) for alert in _alerts(again)])
-        for table, rows in _rows(opened).items():
-            connection.executemany(_insert(table), [_bound(row) for row in rows])
+        if again:
+            connection.executemany(_AGAIN, [_bound(each.incident) for each in again])
+            connection.executemany(_COUNT, [_bound(alert) for alert in _alerts(again)])
+        if opened:
+            connection.executemany(_INSERT_INCIDENT, [_bound(each.incident) for each in opened])
+            connection.executemany(_INSERT_ALERT, [_bound(alert) for alert in _alerts(opened)])
+            first = [_bound(_first(each.incident)) for each in opened]
+            connection.executemany(_INSERT_ATTEMPT, first)
+            connection.executemany(_INSERT_WORK, first)
         connection.execute("COMMIT")
     return [
         *((one.incident["id"], *standing[one.incident["open_key"]], False) for one in again),
@@ -205,10 +220,20 @@ _COUNT: Final = (
 )
 
 
-@cache
-def _insert(table: type[Base]) -> str:
-    columns = table.__table__.columns.keys()
-    return f"INSERT INTO {table.__tablename__} ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"  # noqa: S608
+def _insert(table: str, columns: Iterable[str], values: Iterable[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})"  # noqa: S608
+
+
+_OPENED: Final = {"id": ":id", "moment": ":moment", "due": ":due"}
+_INSERT_INCIDENT: Final = _insert("incidents", _INCIDENT, map(":{}".format, _INCIDENT))
+_INSERT_ALERT: Final = _insert("alerts", _ALERT, map(":{}".format, _ALERT))
+_INSERT_ATTEMPT: Final = _insert("attempts", _ATTEMPT, (value.format_map(_OPENED) for value in _ATTEMPT.values()))
+_INSERT_WORK: Final = _insert("work", _WORK, (value.format_map(_OPENED) for value in _WORK.values()))
+
+
+def _first(incident: Row) -> Row:
+    moment = incident["received_at"]
+    return {"id": incident["id"], "moment": moment, "due": moment + UNPUBLISHED}
 
 
 def _alerts(arrivals: Sequence[Arrival]) -> Iterator[Row]:
@@ -221,10 +246,11 @@ def _array(values: Iterable[str]) -> tuple[str]:
 
 def _bound(row: Row) -> Row:
     """A row as SQLAlchemy's types keep it on SQLite."""
-    return {name: _kept(value) for name, value in row.items()}
+    return {name: keep(value) if (keep := _KEEP.get(type(value))) else value for name, value in row.items()}
 
 
-def _kept(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
-    return json.dumps(value) if isinstance(value, dict | list) else value
+def _local(moment: datetime) -> str:
+    return utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+_KEEP: Final[dict[type, Callable[[Any], str]]] = {datetime: _local, dict: json.dumps, list: json.dumps}

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
 from shared.alert import Alert, AlertGroup, Delivery
@@ -15,8 +14,6 @@ from shared.incident import Link, Status
 from shared.known_services import remember
 from shared.moment import CLOCK_TOLERANCE
 from shared.store.arrivals import Arrival
-from shared.store.work import work_row
-from shared.tables import AlertRow, AttemptRow, Base, IncidentRow, WorkRow
 
 
 def open_key(delivery: Delivery, group: AlertGroup) -> str:
@@ -32,13 +29,8 @@ def identified(delivery: Delivery, group: AlertGroup, moment: datetime) -> dict[
 def arrival(delivery: Delivery, group: AlertGroup, moment: datetime) -> Arrival:
     """A group of firing alerts, as if nobody knew it."""
     alerts = identified(delivery, group, moment)
-    incident = _complete(IncidentRow, incident_row(moment, **told(delivery, group, tuple(alerts.values()), moment)))
-    return Arrival(
-        incident,
-        [_complete(AlertRow, alert_row(incident["id"], identity, alert, moment)) for identity, alert in alerts.items()],
-        _complete(AttemptRow, {"incident_id": incident["id"], "number": 1, "created_at": moment}),
-        _complete(WorkRow, work_row(incident["id"], 1, "investigate", moment=moment, waits=True)),
-    )
+    incident = incident_row(moment, **told(delivery, group, tuple(alerts.values()), moment))
+    return Arrival(incident, [alert_row(incident["id"], identity, alert, moment) for identity, alert in alerts.items()])
 
 
 def told(delivery: Delivery, group: AlertGroup, alerts: Sequence[Alert], moment: datetime) -> dict[str, Any]:
@@ -85,6 +77,7 @@ def alert_row(incident_id: str, identity: str, alert: Alert, moment: datetime) -
         "incident_id": incident_id,
         "received_at": moment,
         "last_received_at": moment,
+        "deliveries": 1,
         **{name: getattr(alert, name) for name in _KEPT},
     }
 
@@ -120,16 +113,3 @@ def _common(dicts: Sequence[dict[str, str]]) -> dict[str, str]:
 def _distinct(alerts: Sequence[Alert]) -> list[Link]:
     links = {link.url: link for alert in alerts for link in alert.links}
     return list(links.values())[:20]
-
-
-def _complete(table: type[Base], values: dict[str, Any]) -> dict[str, Any]:
-    """The values with those that the table has for what is not given."""
-    return _defaults(table) | values
-
-
-@cache
-def _defaults(table: type[Base]) -> dict[str, Any]:
-    return {
-        column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
-        for column in table.__table__.columns
-    }

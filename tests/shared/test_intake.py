@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 
 from shared.alert import UNNAMED, Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
@@ -15,7 +15,7 @@ from shared.incident import Status
 from shared.store import admission, arrivals, intake, opening, reading, work
 from shared.store.arrivals import Accepted
 from shared.store.intake import IdempotencyConflict, IdempotencyKey, ManualRequest
-from shared.tables import AlertRow, Base, IncidentRow
+from shared.tables import AlertRow, AttemptRow, Base, IncidentRow, WorkRow
 
 QUIET = timedelta(hours=1)
 START = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
@@ -206,6 +206,28 @@ def test_deliveries_of_the_same_moment_are_committed_together_and_each_by_itself
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(AlertRow)) == 240
         assert session.scalar(select(func.sum(IncidentRow.fire_count))) == 120, "each was a firing of its own"
+
+
+def test_what_the_driver_stores_is_what_the_orm_would(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "now", lambda: START)
+    (taken,) = intake.accept(database, delivery(alert("a"), alert("b")), QUIET).incidents
+    by_driver = _stored(database, taken.id)
+    with database.writing() as session:
+        session.execute(delete(IncidentRow))
+    (by_orm,) = intake._taken(database, delivery(alert("a"), alert("b")), QUIET)
+    assert _stored(database, by_orm.incidents[0].id) == by_driver
+
+
+def _stored(database: Database, incident: str) -> list[str]:
+    """Every row of an incident, whatever its id is."""
+    with database.reading() as session:
+        rows = [
+            {column.key: getattr(row, column.key) for column in table.__table__.columns}
+            for table in (IncidentRow, AlertRow, AttemptRow, WorkRow)
+            for row in session.scalars(select(table).order_by(*table.__mapper__.primary_key))
+        ]
+    assert len(rows) == 5
+    return [repr(row).replace(incident, "...") for row in rows]
 
 
 def test_one_that_the_database_refuses_does_not_hurt_those_that_came_with_it(database: Database) -> None:
