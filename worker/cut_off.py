@@ -1,4 +1,4 @@
-"""A total deadline for calls over HTTP: what `requests` itself does not offer."""
+"""A total deadline for calls over HTTP: what urllib3 itself does not offer."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, Final
 
-import requests
+from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from shared.moment import Deadline
 
-_TICK_SECONDS: Final = 0.02
-"""How much later than its deadline a call may be cut off."""
+
+def noting(connections: PoolManager) -> PoolManager:
+    """`connections`, made so that a call on them can be cut off."""
+    connections.pool_classes_by_scheme = _NOTING
+    return connections
 
 
 @contextmanager
-def cut_off(session: requests.Session, deadline: Deadline) -> Iterator[Call]:
+def cut_off(deadline: Deadline) -> Iterator[Call]:
     """Shuts the connection of this thread's call when the deadline passes: timeouts are per read, and a server that
-    sends its headers byte by byte would hold the caller for ever. Other threads may share the session.
+    sends its headers byte by byte would hold the caller for ever. The connection has to be a `noting` one.
     """
-    for adapter in session.adapters.values():
-        manager: Any = adapter.poolmanager  # type: ignore[attr-defined]
-        if manager.pool_classes_by_scheme is not _NOTING:
-            manager.pool_classes_by_scheme = _NOTING
     call = Call()
     _here.call = call
     try:
@@ -108,35 +109,37 @@ class _Alarm:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._set: dict[int, tuple[float, Callable[[], None]]] = {}
+        self._set: list[tuple[float, int]] = []
+        """A heap. What is no longer awaited stays in it until its time has come."""
+        self._awaited: dict[int, Callable[[], None]] = {}
+        self._numbers = count()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def set(self, at: float, act: Callable[[], None]) -> Iterator[None]:
         """Calls `act` at that moment of the monotonic clock, unless the block has ended before."""
-        key = threading.get_ident()
+        number = next(self._numbers)
         with self._changed:
-            self._set[key] = (at, act)
+            self._awaited[number] = act
+            heappush(self._set, (at, number))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
-            elif len(self._set) == 1:
+            elif self._set[0][1] == number:
                 self._changed.notify()
         try:
             yield
         finally:
             with self._changed:
-                self._set.pop(key, None)
+                self._awaited.pop(number, None)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._set:
-                    self._changed.wait()
-                due = [key for key, (at, _) in self._set.items() if at <= time.monotonic()]
-                for key in due:
-                    self._set.pop(key)[1]()
-            time.sleep(_TICK_SECONDS)
+        with self._changed:
+            while True:
+                while self._set and self._set[0][0] <= time.monotonic():
+                    if act := self._awaited.pop(heappop(self._set)[1], None):
+                        act()
+                self._changed.wait(self._set[0][0] - time.monotonic() if self._set else None)
 
 
 _alarm = _Alarm()

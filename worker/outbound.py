@@ -1,27 +1,30 @@
 """The one way out over HTTP for sources, catalogs and notifiers.
 
-Every call has a total deadline (requests' own timeouts are per read, so a server that trickles could hold a call for
+Every call has a total deadline (urllib3's own timeouts are per read, so a server that trickles could hold a call for
 ever), a cap on bytes, no redirects and no proxies or credentials from the environment.
 """
 
 from __future__ import annotations
 
 import json
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlencode
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_ACCEPT_ENCODING
+import certifi
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout, make_headers
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ProtocolError
+from urllib3.exceptions import TimeoutError as TookTooLong
+from urllib3.util import parse_url
 
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
-from worker.cut_off import Call, cut_off
+from worker.cut_off import Call, cut_off, noting
 from worker.inquiry import SourceFailure
 from worker.printable import printable
 
@@ -70,15 +73,15 @@ class Outbound:
         may vouch for the server; without it the public ones do.
         """
         self.base_url = base_url.rstrip("/")
-        self._authorities: str | bool = str(ca_file) if ca_file else True
+        self._ca_file = ca_file
         self._headers = {
             "Accept": "application/json",
-            "Accept-Encoding": DEFAULT_ACCEPT_ENCODING,
-            "User-Agent": "whydown",
+            **make_headers(accept_encoding=True, user_agent="whydown"),
             **(headers or {}),
         }
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        self._headers |= _of_url(base_url)
 
     def get(self, path: str, deadline: Deadline, params: Params = (), max_bytes: int = MAX_BYTES) -> Answer:
         """GET `path`. Raises SourceFailure (also for a status other than 2xx) or DeadlineExceeded."""
@@ -108,62 +111,85 @@ class Outbound:
         """
         left = deadline.remaining()
         sent = {**self._headers, **(headers or {})}
-        data = content if content is not None else _pairs(form)
+        repeatable = body is None and content is None
+        if body is not None:
+            sent["Content-Type"], content = "application/json", json.dumps(body).encode()
+        elif form:
+            sent["Content-Type"], content = "application/x-www-form-urlencoded", urlencode(_pairs(form)).encode()
+        url = self.base_url + path
+        if params:
+            url += ("&" if "?" in path else "?") + urlencode(_pairs(params))
+        request = _Request(method, url, sent, content, repeatable)
         try:
-            request = requests.Request(
-                method, self.base_url + path, sent, params=_pairs(params), json=body, data=data
-            ).prepare()
-            repeatable = body is None and content is None
-            with cut_off(_session, deadline) as call, self._response(request, call, left, repeatable) as response:
+            with cut_off(deadline) as call, self._response(request, call, left) as response:
                 whole = _read(response, deadline, max_bytes)
-                if not response.ok:
+                if response.status >= 400:
                     whole = _without_credentials(whole, sent)
-                return Answer(response.status_code, response.headers, whole)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise DeadlineExceeded(f"no answer within {left:.1f} s") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
-            if deadline.passed():  # it was cut off
+                return Answer(response.status, response.headers, whole)
+        except (HTTPError, OSError, ValueError) as failure:
+            slow = isinstance(failure, TookTooLong) and not isinstance(failure, NewConnectionError)
+            if slow or deadline.passed():  # then it was cut off
                 raise DeadlineExceeded(f"no answer within {left:.1f} s") from None
             raise SourceFailure(
                 CoverageStatus.ERROR, f"could not be reached ({type(failure).__name__})", transient=True
             ) from None
 
-    def _response(
-        self, request: requests.PreparedRequest, call: Call, left: float, repeatable: bool
-    ) -> requests.Response:
-        options: dict[str, Any] = {
-            "timeout": (min(left, _CONNECT_SECONDS), left),
-            "verify": self._authorities,
-            "allow_redirects": False,
-            "stream": True,
-        }
+    def _response(self, request: _Request, call: Call, left: float) -> BaseHTTPResponse:
+        connections = _connections(self._ca_file, secure=request.url.startswith("https"))
         try:
-            return _session.send(request, **options)
-        except requests.ConnectionError:
+            return request.sent(connections, left)
+        except ProtocolError:
             # The other side may close a kept connection just when it is used again.
-            if not (repeatable and call.reused):
+            if not (request.repeatable and call.reused):
                 raise
-            return _session.send(request, **options)
+            return request.sent(connections, left)
 
 
-def _kept_connections() -> requests.Session:
-    """For all threads together: it is handed whole requests and keeps no cookies, and the rest of it is safe to
-    share.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=_HOSTS, pool_maxsize=_KEPT))
-    return session
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    headers: dict[str, str]
+    content: bytes | None
+    repeatable: bool
+
+    def sent(self, connections: PoolManager, left: float) -> BaseHTTPResponse:
+        """The answer as far as its headers; its body is still to be read."""
+        return connections.urlopen(
+            self.method,
+            self.url,
+            redirect=False,
+            retries=False,
+            body=self.content,
+            headers=self.headers,
+            timeout=Timeout(connect=min(left, _CONNECT_SECONDS), read=left),
+            preload_content=False,
+        )
 
 
-_session = _kept_connections()
+@cache
+def _connections(ca_file: Path | None, *, secure: bool) -> PoolManager:
+    """The kept connections of all threads together."""
+    trusted: dict[str, Any] = {}
+    if ca_file is not None:
+        trusted["ca_certs"] = str(ca_file)  # read for each connection: the operator may replace it
+    elif secure:
+        trusted["ssl_context"] = ssl.create_default_context(cafile=certifi.where())  # reading it takes 10 ms
+    return noting(PoolManager(_HOSTS, maxsize=_KEPT, cert_reqs="CERT_REQUIRED", **trusted))
 
 
 def basic(user: str, password: str) -> dict[str, str]:
     """The header of basic authentication (RFC 7617)."""
     return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def _of_url(url: str) -> dict[str, str]:
+    """The header for the user and password in a URL, if there are any."""
+    try:
+        user, _, password = (parse_url(url).auth or "").partition(":")
+    except LocationParseError:  # told when it is asked for
+        return {}
+    return basic(unquote(user), unquote(password)) if user or password else {}
 
 
 def checked(answer: Answer) -> Answer:
@@ -197,11 +223,11 @@ def _without_credentials(body: bytes, sent: Mapping[str, str]) -> bytes:
     return body
 
 
-def _read(response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
+def _read(response: BaseHTTPResponse, deadline: Deadline, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    # read1-like reads: iter_content would block until a whole chunk is there, past any deadline.
-    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+    # Not by `stream`, which would block until a whole chunk is there, past any deadline.
+    while chunk := response.read1(_CHUNK, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:

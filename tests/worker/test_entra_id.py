@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn, self_signed
+from worker import outbound
 from worker.entra_id import Config, EntraId
 from worker.inquiry import SourceFailure
 
@@ -20,7 +22,8 @@ SCOPE = "https://api.loganalytics.io/.default"
 @pytest.fixture
 def pem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = self_signed(tmp_path)
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(path))
+    monkeypatch.setattr("certifi.where", lambda: str(path))
+    monkeypatch.setattr("worker.outbound._connections", cache(outbound._connections.__wrapped__))
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,6 +24,33 @@ def test_the_token_and_the_query_are_sent() -> None:
     (asked,) = server.asked
     assert asked.headers["authorization"] == "Bearer t0ken"
     assert asked.query == [("q", "a&b=c")]
+
+
+def test_a_user_and_password_in_the_url_are_sent() -> None:
+    with StandIn(lambda _: Reply({})) as server:
+        Outbound(server.url.replace("://", "://ann:p%40ss@")).get("/a", Deadline.after(5))
+    (asked,) = server.asked
+    assert b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"ann:p@ss"
+    assert "ann" not in asked.headers["host"]
+
+
+def test_a_body_is_sent_as_what_it_is() -> None:
+    with StandIn(lambda _: Reply({})) as server:
+        outbound = Outbound(server.url)
+        outbound.post("/a?b=1", Deadline.after(5), {"c": "ü"}, params={"d": "e f"})
+        outbound.send("POST", "/a", Deadline.after(5), form={"g": "h&i"})
+        outbound.send("POST", "/a", Deadline.after(5))
+    as_json, as_form, without = server.asked
+    assert (as_json.json(), as_json.headers["content-type"]) == ({"c": "ü"}, "application/json")
+    assert as_json.query == [("b", "1"), ("d", "e f")]
+    assert (as_form.body, as_form.headers["content-type"]) == (b"g=h%26i", "application/x-www-form-urlencoded")
+    assert (without.body, without.headers["content-length"]) == (b"", "0")
+
+
+@pytest.mark.parametrize("url", ["http://[::1/", "gopher://127.0.0.1", "http://a.b:99999", "http://127.0.0.1:1/\n"])
+def test_what_is_no_address_is_told_as_such(url: str) -> None:
+    with pytest.raises(SourceFailure, match="could not be reached"):
+        Outbound(url).get("/a", Deadline.after(5))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from shared.callback_event import TYPES, CallbackEvent
 from shared.errors import ConfigurationError
 from shared.moment import Deadline, DeadlineExceeded, now
 from shared.settings import Section, Words, setting
-from worker.cut_off import cut_off
+from worker.cut_off import cut_off, noting
 from worker.notifiers import Event, Occasion, Push, PushFailure
 from worker.pushing import check
 
@@ -173,7 +173,9 @@ def _post(
     session: requests.Session, url: str, body: str, headers: dict[str, str], deadline: Deadline
 ) -> tuple[int, Mapping[str, str]]:
     """The status and headers that one POST is answered with. Nobody needs the answer's body, so none of it is read."""
-    with session, cut_off(session, deadline):
+    for adapter in session.adapters.values():
+        noting(adapter.poolmanager)  # type: ignore[attr-defined]
+    with session, cut_off(deadline):
         session.trust_env = False
         left = deadline.remaining()
         with session.post(
