@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
@@ -26,6 +27,10 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 """Bytes of an answer that are read: a reply takes some 10 KiB, one with its chain of thought a hundred."""
 
 _CONNECT_SECONDS: Final = 10.0
+_KEPT: Final = 32
+"""Clients that stay open for the next call."""
+_IDLE_SECONDS: Final = 4.0
+"""A connection that was idle for longer is not used again: uvicorn, and so vLLM, closes its own after 5 s."""
 
 T = TypeVar("T")
 TokenLimit = Literal["max_tokens", "max_completion_tokens"]
@@ -33,7 +38,7 @@ TokenLimit = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how to call."""
+    """Where and how to call. Safe to share between threads."""
 
     connect: Callable[[httpx2.Client], openai.OpenAI]
     """Makes the SDK's client on a given transport, without retries."""
@@ -42,6 +47,26 @@ class Endpoint:
     """The name of the parameter: OpenAI's reasoning models refuse the first, many compatible servers the second."""
     key: str
     """Kept out of every message."""
+    _idle: list[tuple[openai.OpenAI, _BoundedClient]] = field(default_factory=list)
+
+    @contextmanager
+    def client(self, deadline: Deadline) -> Iterator[openai.OpenAI]:
+        """A client for one call. It has one connection, which is kept: httpx looks at all connections of a client, and
+        sets up TLS for each new one.
+        """
+        try:
+            client, http = self._idle.pop()
+        except IndexError:
+            http = _BoundedClient()
+            client = self.connect(http)
+        http.deadline = deadline
+        try:
+            yield client
+        finally:
+            if len(self._idle) < _KEPT:
+                self._idle.append((client, http))
+            else:
+                client.close()
 
 
 def complete(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
@@ -75,11 +100,17 @@ _TOO_SLOW: Final = "the model did not answer within its time (WHYDOWN_AI_TIMEOUT
 
 def _call(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
     left = deadline.remaining()
-    # Redirects are not followed (httpx's default): the key goes to the configured host only. Proxies are taken from the
-    # environment, as the only way out of many networks. A client per call is safe across threads and forks.
-    with _BoundedClient(deadline, timeout=httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS))) as http:
+    timeout = httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS))
+    with endpoint.client(deadline) as client:
         try:
-            answer = endpoint.connect(http).chat.completions.with_raw_response.create(**_parameters(endpoint, request))
+            # `chat.completions.create` checks each part of a schema against its types first, which takes as long as
+            # all the rest of a call.
+            answer = client.post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body=_parameters(endpoint, request),
+                options={"timeout": timeout},
+            )
         except openai.APIStatusError as refused:
             raise _failure(refused, request, endpoint.key) from None
         except openai.APITimeoutError:
@@ -89,17 +120,26 @@ def _call(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> Mode
             raise ModelFailure(f"the model's endpoint could not be reached ({cause})", "unavailable") from None
         except openai.OpenAIError as odd:
             raise ModelFailure(f"the model's client failed ({type(odd).__name__})", "unusable") from None
-        return _reply(answer.content, endpoint.model)
+    return _reply(answer.content, endpoint.model)
 
 
 class _BoundedClient(httpx2.Client):
     """Reads answers whole, up to the deadline (a timeout of httpx is per read, so that a server which trickles could
     hold a call for ever) and to MAX_BYTES: what is cut off there is no JSON any more, and is told as such.
+
+    Redirects are not followed (httpx's default): the key goes to the configured host only. Proxies are taken from the
+    environment, as the only way out of many networks.
     """
 
-    def __init__(self, deadline: Deadline, timeout: httpx2.Timeout) -> None:
-        super().__init__(timeout=timeout, verify=_authorities())
-        self._deadline = deadline
+    deadline: Deadline
+    """Of the call that it is used for."""
+
+    def __init__(self) -> None:
+        super().__init__(verify=_authorities(), limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS))
+
+    def __del__(self) -> None:
+        """As the SDK's own client does: an endpoint that is asked no more leaves no connection behind."""
+        self.close()
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         response = super().send(request, **{**options, "stream": True})
@@ -107,7 +147,7 @@ class _BoundedClient(httpx2.Client):
         try:
             for chunk in response.iter_bytes():
                 body += chunk
-                if self._deadline.passed():
+                if self.deadline.passed():
                     raise httpx2.ReadTimeout("the deadline has passed", request=request)
                 if len(body) > MAX_BYTES:
                     break

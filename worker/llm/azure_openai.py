@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from worker.llm import Config, ModelReply, ModelRequest
 if TYPE_CHECKING:
     import httpx2
     import openai
+
+    from worker.chat.chat_completions import Endpoint
 
 API_VERSION: Final = "2024-10-21"
 """The generally available version that knows `json_schema` and `max_completion_tokens`."""
@@ -47,8 +50,13 @@ class AzureOpenAi:
         """One call. Raises ModelFailure."""
         from worker.chat import chat_completions  # noqa: PLC0415  the SDK takes a second to import
 
-        endpoint = chat_completions.Endpoint(self._connect, self.model, "max_completion_tokens", self._key)
-        return chat_completions.complete(endpoint, request, deadline)
+        return chat_completions.complete(self._chat, request, deadline)
+
+    @cached_property
+    def _chat(self) -> Endpoint:
+        from worker.chat.chat_completions import Endpoint  # noqa: PLC0415
+
+        return Endpoint(self._connect, self.model, "max_completion_tokens", self._key)
 
     def _connect(self, http: httpx2.Client) -> openai.OpenAI:
         import openai  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from worker.llm import Config, ModelReply, ModelRequest
 if TYPE_CHECKING:
     import httpx2
     import openai
+
+    from worker.chat.chat_completions import Endpoint, TokenLimit
 
 OPENAI: Final = "https://api.openai.com/v1"
 
@@ -44,9 +47,14 @@ class OpenAiCompatible:
         """One call. Raises ModelFailure."""
         from worker.chat import chat_completions  # noqa: PLC0415  the SDK takes a second to import
 
-        limit: chat_completions.TokenLimit = "max_completion_tokens" if _is_openai(self._endpoint) else "max_tokens"
-        endpoint = chat_completions.Endpoint(self._connect, self.model, limit, self._key)
-        return chat_completions.complete(endpoint, request, deadline)
+        return chat_completions.complete(self._chat, request, deadline)
+
+    @cached_property
+    def _chat(self) -> Endpoint:
+        from worker.chat.chat_completions import Endpoint  # noqa: PLC0415
+
+        limit: TokenLimit = "max_completion_tokens" if _is_openai(self._endpoint) else "max_tokens"
+        return Endpoint(self._connect, self.model, limit, self._key)
 
     def _connect(self, http: httpx2.Client) -> openai.OpenAI:
         import openai  # noqa: PLC0415

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import SecretStr
 
 from shared.errors import ConfigurationError
 from shared.moment import Deadline
-from tests.loopback import Reply
+from tests.loopback import Asked, Reply
 from tests.model_server import MODEL, ModelServer, Step, refused, said, trickling
 from worker import llm
 from worker.llm import Config, Message, ModelFailure, ModelReply, ModelRequest, ReplyFormat
@@ -189,6 +190,44 @@ def test_a_call_that_was_left_ends_by_itself() -> None:
             if thread.name == "model-call":
                 thread.join(10)
                 assert not thread.is_alive()
+
+
+def test_calls_one_after_the_other_share_a_connection_and_calls_at_once_do_not() -> None:
+    connections: list[str] = []
+    together = threading.Barrier(2)
+
+    def respond(asked: Asked) -> Reply:
+        connections.append(threading.current_thread().name)  # the stand-in has one for each connection
+        if b"together" in asked.body:
+            together.wait(10)
+        return said("yes")
+
+    server = ModelServer()
+    server.respond = respond
+    with server:
+        provider = OpenAiCompatible.from_config(_config(server.base_url))
+        for _ in range(3):
+            assert provider.complete(_request(), Deadline.after(20)).text == "yes"
+        both = ModelRequest((Message("user", "together"),), "answer", SCHEMA)
+        with ThreadPoolExecutor(2) as pool:
+            replies = list(pool.map(lambda _: provider.complete(both, Deadline.after(20)).text, range(2)))
+    assert replies == ["yes", "yes"]
+    assert len(set(connections[:3])) == 1
+    assert len(set(connections[3:])) == 2
+
+
+def test_a_call_that_failed_or_took_too_long_leaves_nothing_to_the_next() -> None:
+    server = ModelServer()
+    server.respond = server.hang
+    with server:
+        provider = OpenAiCompatible.from_config(_config(server.base_url))
+        with pytest.raises(ModelFailure):
+            provider.complete(_request(), Deadline.after(0.3))
+        server.respond = lambda _: Reply({"error": {"message": "no"}}, 500)
+        with pytest.raises(ModelFailure, match="500"):
+            provider.complete(_request(), Deadline.after(20))
+        server.respond = lambda _: said("yes")
+        assert provider.complete(_request(), Deadline.after(20)).text == "yes"
 
 
 def test_no_time_left_makes_no_call() -> None:
