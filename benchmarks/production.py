@@ -175,7 +175,8 @@ class Production:
 
     def _workers_listen(self) -> bool:
         with self._redis() as redis:
-            return [client["cmd"] for client in redis.client_list()].count("brpop") >= self.workers
+            listening = [client["cmd"] for client in redis.client_list()].count("brpop")
+        return listening >= self.workers * int(self.settings.get("WHYDOWN_WORKER_PROCESSES", "1"))
 
     def _redis(self) -> Redis:
         return Redis(port=self._redis_port, socket_timeout=2)

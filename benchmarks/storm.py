@@ -158,7 +158,7 @@ def run(incidents: int, sources: Sources, seed: int, workers: int = PROCESSES) -
                 folder / "whydown",
                 _settings(folder / "catalog", answers, sources, workers),
                 receivers=1,
-                workers=workers,
+                workers=1,
             ) as production,
         ):
             database = Database(production.database_url)
@@ -219,6 +219,7 @@ def _settings(catalog: Path, answers: subprocess.Popen[str], sources: Sources, w
         "WHYDOWN_AI_CHAT_MODEL": "stand-in",
         "WHYDOWN_WEB_WORKERS": "1",
         "WHYDOWN_CONCURRENT_INVESTIGATIONS": str(AT_ONCE),
+        "WHYDOWN_WORKER_PROCESSES": str(workers),
         "WHYDOWN_WORKER_CONCURRENCY": str(AT_ONCE // workers + 16),
         # What is measured is how long a busy machine takes, not what it gives up.
         "WHYDOWN_SOURCE_TIMEOUT_SECONDS": "60",

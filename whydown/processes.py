@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, SecretStr
 
 from shared.errors import ConfigurationError, WhydownError
 from shared.settings import Section, Storage, setting
+
+if TYPE_CHECKING:
+    from whydown.siblings import Siblings
 
 _FINISH_SECONDS: Final = 20.0
 """How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
@@ -33,6 +36,12 @@ class Config(Section):
         default=64,
         description="Threads of each worker process: what it looks into at once. A third more are there for pushes.",
     )
+    worker_processes: Annotated[int, Field(ge=1, le=64)] = setting(
+        "WHYDOWN_WORKER_PROCESSES",
+        default=1,
+        description="Processes of a `whydown worker`: one for each core that it may use. They share the memory of what "
+        "they import.",
+    )
     flower_auth: SecretStr | None = setting(
         "WHYDOWN_FLOWER_AUTH",
         default=None,
@@ -41,23 +50,34 @@ class Config(Section):
 
 
 def run_worker() -> None:
-    """A worker, until it is told to end."""
+    """A worker, until it is told to end; exit status 1 when one of its processes died."""
     from celery.signals import worker_shutting_down  # noqa: PLC0415
 
     from shared import tracing  # noqa: PLC0415
+    from whydown import siblings  # noqa: PLC0415
     from worker.doors import threads_for  # noqa: PLC0415
 
-    concurrency = threads_for(Config.read().worker_concurrency)
-    _await_parts()
-    worker_shutting_down.connect(_bound_the_end, weak=False)
-    # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
-    nodename = f"worker-{os.getpid()}@{socket.gethostname()}"
+    config = Config.read()
     # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
     celery = _celery()
+    celery.loader.import_default_modules()
+    _await_parts()
+    if config.worker_processes > 1:
+        _close_parts()
+    others = siblings.forked(config.worker_processes)
+    worker_shutting_down.connect(lambda **_: _bound_the_end(others), weak=False)
     tracing.start("worker")
-    worker = celery.Worker(hostname=nodename, pool_cls="threads", concurrency=concurrency, quiet=True, loglevel="INFO")
+    # Threads: the work waits for HTTP, and they cost a tenth of processes. The process id keeps node names apart.
+    worker = celery.Worker(
+        hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
+        pool_cls="threads",
+        concurrency=threads_for(config.worker_concurrency),
+        quiet=True,
+        loglevel="INFO",
+    )
     worker.start()
-    sys.exit(worker.exitcode)
+    others.end()
+    sys.exit(1 if others.died else worker.exitcode)
 
 
 def _await_parts() -> None:
@@ -86,6 +106,14 @@ def _await_parts() -> None:
             return
 
 
+def _close_parts() -> None:
+    """Each process makes its own: a connection must not be shared. They were made to see that they can be."""
+    from worker.parts import parts  # noqa: PLC0415
+
+    parts().database.close()
+    parts.cache_clear()
+
+
 def _celery() -> Any:
     """Celery's application, its log in our form."""
     from shared import log_output  # noqa: PLC0415
@@ -95,19 +123,26 @@ def _celery() -> Any:
     return celery_app
 
 
-def _bound_the_end(**_: object) -> None:
+def _bound_the_end(others: Siblings) -> None:
+    others.ask(signal.SIGTERM)
     # Celery waits for its threads without limit, on QUIT too: Python can end no thread.
-    timer = threading.Timer(_FINISH_SECONDS, _end_now)
+    timer = threading.Timer(_FINISH_SECONDS, _end_now, (others,))
     timer.daemon = True
     timer.start()
-    signal.signal(signal.SIGQUIT, lambda *_: threading.Thread(target=_end_now, daemon=True).start())
+
+    def at_once(*_: object) -> None:
+        others.ask(signal.SIGQUIT)
+        threading.Thread(target=_end_now, args=(others,), daemon=True).start()
+
+    signal.signal(signal.SIGQUIT, at_once)
 
 
-def _end_now() -> None:
+def _end_now(others: Siblings) -> None:
     from celery.signals import worker_shutdown  # noqa: PLC0415
 
     worker_shutdown.send(sender=None)  # hands back what the worker has in hand
-    os._exit(0)
+    others.end()
+    os._exit(1 if others.died else 0)
 
 
 def run_beat() -> None:

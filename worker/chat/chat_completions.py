@@ -1,18 +1,16 @@
 """One call of OpenAI's chat completions, which many servers speak: https://platform.openai.com/docs/api-reference/chat.
 
-Importing this costs a second (the SDK): providers do so at their first call.
+Importing this costs a second (the SDK): providers do so when they are configured.
 """
 
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
 import httpx2
@@ -135,7 +133,7 @@ class _BoundedClient(httpx2.Client):
     """Of the call that it is used for."""
 
     def __init__(self) -> None:
-        super().__init__(verify=_authorities(), limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS))
+        super().__init__(verify=_AUTHORITIES, limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS))
 
     def __del__(self) -> None:
         """As the SDK's own client does: an endpoint that is asked no more leaves no connection behind."""
@@ -157,11 +155,8 @@ class _BoundedClient(httpx2.Client):
         return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=request)
 
 
-@cache
-def _authorities() -> ssl.SSLContext:
-    """httpx's own choice, read once per process: that takes longer than all the rest of a call."""
-    return httpx2.create_ssl_context()
-
+_AUTHORITIES: Final = httpx2.create_ssl_context()
+"""httpx's own choice, read once: that takes longer than all the rest of a call, and a megabyte each time."""
 
 _OF_THE_BODY: Final = ("content-encoding", "content-length", "transfer-encoding")
 

@@ -41,11 +41,13 @@ class OpenAiCompatible:
             raise ConfigurationError(
                 "WHYDOWN_AI_KEY: OpenAI's API needs a key; for another server set WHYDOWN_AI_ENDPOINT"
             )
+        from worker.chat import chat_completions  # noqa: F401, PLC0415  the SDK takes a second: not of the first call
+
         return cls(endpoint, key, config.chat_model)
 
     def complete(self, request: ModelRequest, deadline: Deadline) -> ModelReply:
         """One call. Raises ModelFailure."""
-        from worker.chat import chat_completions  # noqa: PLC0415  the SDK takes a second to import
+        from worker.chat import chat_completions  # noqa: PLC0415  the SDK takes a second, which only its users pay
 
         return chat_completions.complete(self._chat, request, deadline)
 
