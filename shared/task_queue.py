@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import cache
 from queue import Empty, Full, Queue
@@ -15,14 +15,15 @@ from typing import Final
 import structlog
 from celery import Celery
 from celery.schedules import schedule
-from kombu.exceptions import BatchPublishError, OperationalError
-from kombu.messaging import Producer
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from shared import tracing
+from shared import task_messages, tracing
 from shared.known_services import service_of
 from shared.moment import CLOCK_TOLERANCE
 from shared.settings import Storage
+from shared.task_messages import Task
 
 QUEUE: Final = "whydown"
 TASKS: Final = {kind: f"whydown.{kind}" for kind in ("investigate", "gather", "diagnose", "deliver")}
@@ -106,39 +107,40 @@ def publish(work_ids: Sequence[str]) -> None:
     """
     if not work_ids:
         return
-    together = messages(work_ids)
-    for last_try in (False, True):
-        try:
-            with celery_app.producer_or_acquire() as producer, producer.batch():
-                for task_id, args in together.items():
-                    _send(producer, TASKS[kind_of(task_id)], task_id, args)
-            return
-        except (BatchPublishError, OperationalError, RedisError, OSError) as failure:
-            # The first may only have found out that its connection has ended; a message sent twice is harmless.
-            if last_try:
-                _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
+    tasks = [_task(task_id, args) for task_id, args in messages(work_ids).items()]
+    try:
+        with ExitStack() as spans:
+            for task in tasks:
+                incident = task.id.partition(".")[0]
+                messaging = {"messaging__system": "redis", "messaging__message__id": task.id}
+                spans.enter_context(tracing.span(f"publish {task.name}", incident, "producer", **messaging))
+            _send(tasks)
+    except (RedisError, OSError) as failure:
+        _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
 
 
-def _send(producer: Producer, name: str, task_id: str, args: list[str]) -> None:
-    """What Celery's send_task does, without what only other callers of it need: that takes three times as long.
-
-    The task's id begins with the incident's: an operator finds it so in Flower.
-    """
+def _task(task_id: str, args: list[str]) -> Task:
+    """The task's id begins with the incident's: an operator finds it so in Flower."""
     parent = celery_app.current_worker_task
     told_by = parent.request if parent else None
-    message = celery_app.amqp.create_task_message(
+    return Task(
         task_id,
-        name,
+        TASKS[kind_of(task_id)],
         args,
-        {},
-        argsrepr=described(args),
-        create_sent_event=celery_app.conf.task_send_sent_event,
+        described(args),
         root_id=told_by and (told_by.root_id or told_by.id),
         parent_id=told_by and told_by.id,
     )
-    messaging = {"messaging__system": "redis", "messaging__message__id": task_id}
-    with tracing.span(f"publish {name}", task_id.partition(".")[0], "producer", **messaging):
-        celery_app.amqp.send_task_message(producer, name, message, queue=QUEUE, retry=False)
+
+
+def _send(tasks: Sequence[Task]) -> None:
+    client = _client(2.0)
+    database = client.connection_pool.connection_kwargs.get("db") or 0
+    events = task_messages.sent_events(tasks, QUEUE, celery_app.clock.forward())
+    with client.pipeline(transaction=False) as together:
+        together.lpush(QUEUE, *(task_messages.message(task, QUEUE) for task in tasks))
+        together.publish(task_messages.sent_channel(database), events)
+        together.execute()
 
 
 def messages(work_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -230,4 +232,6 @@ def clock(timeout: float) -> float:
 @cache
 def _client(timeout: float) -> Redis:
     url = str(celery_app.conf.broker_url).replace("redis+socket://", "unix://")
-    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    # A connection may only turn out to have ended when it is used; a message that is sent twice is harmless.
+    once_more = Retry(NoBackoff(), 1)
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once_more)
