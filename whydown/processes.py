@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import signal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _FINISH_SECONDS: Final = 20.0
 """How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
 
+_MALLOC: Final = ((-8, 2), (-1, 128 * 1024))
+"""M_ARENA_MAX and M_TRIM_THRESHOLD by their numbers in glibc's malloc.h, and what they are set to."""
 
 _AGAIN_SECONDS: Final = 1.0
 """How often a worker that starts looks for its database."""
@@ -58,6 +61,7 @@ def run_worker() -> None:
     from worker.doors import threads_for  # noqa: PLC0415
 
     config = Config.read()
+    _bound_heaps()
     # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
     celery = _celery()
     celery.loader.import_default_modules()
@@ -78,6 +82,16 @@ def run_worker() -> None:
     worker.start()
     others.end()
     sys.exit(1 if others.died else worker.exitcode)
+
+
+def _bound_heaps() -> None:
+    """The C library gives nearly every thread a heap of its own, so that what one freed is of no use to others, and
+    keeps more of what is freed the more was asked for at once (mallopt(3)). A worker's threads take turns anyway. Where
+    the C library is another there is nothing to bound.
+    """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        for setting_number, value in _MALLOC:
+            mallopt(setting_number, value)
 
 
 def _await_parts() -> None:
