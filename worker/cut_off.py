@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -26,31 +26,35 @@ def noting(connections: PoolManager) -> PoolManager:
 
 
 @contextmanager
-def cut_off(deadline: Deadline) -> Iterator[Call]:
-    """Shuts the connection of this thread's call when the deadline passes: timeouts are per read, and a server that
-    sends its headers byte by byte would hold the caller for ever. The connection has to be a `noting` one.
+def cut_off(deadline: Deadline) -> Iterator[None]:
+    """Shuts the connection of this thread's call when the deadline passes. It has to be a `noting` one."""
+    with watched(deadline) as call:
+        _here.call = call
+        try:
+            yield
+        finally:
+            _here.call = None
+
+
+@contextmanager
+def watched(deadline: Deadline) -> Iterator[Call]:
+    """Shuts the connections that the call is given when the deadline passes: timeouts are per read, and a server that
+    sends its headers byte by byte would hold the caller for ever.
     """
     call = Call()
-    _here.call = call
-    try:
-        with _alarm.set(deadline.at, call.shut):
-            yield call
-    finally:
-        _here.call = None
+    with _alarm.set(deadline.at, call.shut):
+        yield call
 
 
 @dataclass(slots=True)
 class Call:
     """The connections that one call uses."""
 
-    reused: bool = False
-    """Whether the one that it uses now was used before, so that the other side may have closed it meanwhile."""
-    _connections: list[_Noting] = field(default_factory=list)
+    _connections: list[Connection] = field(default_factory=list)
 
-    def uses(self, connection: _Noting, reused: bool) -> None:
+    def uses(self, connection: Connection) -> None:
         """Takes a connection over, from whichever call used it before."""
         connection.call = self
-        self.reused = reused
         self._connections.append(connection)
 
     def shut(self) -> None:
@@ -64,44 +68,50 @@ class Call:
 _here = threading.local()
 
 
-class _Noting:
+class Connection(HTTPConnection):
     """A connection that knows which call it serves."""
 
-    sock: socket.socket | None
     call: Call | None = None
 
     def connect(self) -> None:
-        self._note(reused=False)
-        super().connect()  # type: ignore[misc]
+        """As urllib3 does."""
+        self._note()
+        super().connect()
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        if self.sock is not None and self.call is not getattr(_here, "call", None):
-            self._note(reused=True)
-        super().request(*arguments, **options)  # type: ignore[misc]
+        """As urllib3 does."""
+        self._note()
+        super().request(*arguments, **options)
 
-    def _note(self, *, reused: bool) -> None:
+    def _note(self) -> None:
         call: Call | None = getattr(_here, "call", None)
-        if call is not None:
-            call.uses(self, reused)
+        if call is not None and self.call is not call:
+            call.uses(self)
 
 
-class _PlainConnection(_Noting, HTTPConnection):
+class _SecureConnection(Connection, HTTPSConnection):
     pass
 
 
-class _SecureConnection(_Noting, HTTPSConnection):
-    pass
+class Connections(HTTPConnectionPool):
+    """The kept connections to one server, also for use without urllib3's own way to send."""
+
+    ConnectionCls = Connection
+
+    def taken(self) -> Connection:
+        """A connection that nobody uses: kept, or a new one that is not open yet."""
+        return cast("Connection", self._get_conn())
+
+    def given_back(self, connection: Connection) -> None:
+        """Keeps a connection for the next call."""
+        self._put_conn(connection)
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _SecurePool(HTTPSConnectionPool):
+class _SecureConnections(Connections, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-_NOTING: Final[dict[str, Any]] = {"http": _PlainPool, "https": _SecurePool}
+_NOTING: Final[dict[str, Any]] = {"http": Connections, "https": _SecureConnections}
 
 
 class _Alarm:

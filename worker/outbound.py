@@ -7,29 +7,30 @@ ever), a cap on bytes, no redirects and no proxies or credentials from the envir
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote, urlencode
 
 import certifi
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout, make_headers
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ProtocolError
-from urllib3.exceptions import TimeoutError as TookTooLong
+from urllib3 import BaseHTTPResponse, PoolManager, make_headers
+from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
 from shared.incident import CoverageStatus
-from shared.moment import Deadline, DeadlineExceeded
-from worker.cut_off import Call, cut_off, noting
+from shared.moment import Deadline
+from worker.cut_off import Connections, noting
+from worker.exchange import Failure, Request, exchange
 from worker.inquiry import SourceFailure
 from worker.printable import printable
 
 MAX_BYTES: Final = 8 * 1024 * 1024
-_CONNECT_SECONDS: Final = 5.0
+_FORM: Final = "application/x-www-form-urlencoded"
 _CHUNK: Final = 64 * 1024
 _HOSTS: Final = 32
 _KEPT: Final = 1_000
@@ -109,67 +110,87 @@ class Outbound:
         """One call whatever its status, with `body` as JSON, with a form, or with `content` as it is. Raises
         SourceFailure when no whole answer came, or DeadlineExceeded.
         """
-        left = deadline.remaining()
-        sent = {**self._headers, **(headers or {})}
-        repeatable = body is None and content is None
+        deadline.remaining()
+        request = self._request(method, path, params, headers)
         if body is not None:
-            sent["Content-Type"], content = "application/json", json.dumps(body).encode()
+            request = _with(request, "application/json", json.dumps(body).encode(), repeatable=False)
         elif form:
-            sent["Content-Type"], content = "application/x-www-form-urlencoded", urlencode(_pairs(form)).encode()
-        url = self.base_url + path
+            request = _with(request, _FORM, urlencode(_pairs(form)).encode())
+        elif content is not None:
+            request = replace(request, content=content, repeatable=False)
+        ((_, outcome),) = self._exchange(path, [request], deadline, max_bytes, at_once=1)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def get_each(
+        self, path: str, deadline: Deadline, queries: Iterable[Params], at_once: int, max_bytes: int = MAX_BYTES
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """GET `path` with each query, at most `at_once` of them at a time. Gives the answers as they come, whatever
+        their status, each with the place of its query; for an answer that did not come whole, why. Raises
+        SourceFailure when the address is none.
+        """
+        requests = (self._request("GET", path, query) for query in queries)
+        return self._exchange(path, requests, deadline, max_bytes, at_once)
+
+    def post_each(
+        self, path: str, deadline: Deadline, forms: Iterable[Params], at_once: int, max_bytes: int = MAX_BYTES
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """POST each form to `path`: otherwise as `get_each`."""
+        request = self._request("POST", path)
+        requests = (_with(request, _FORM, urlencode(_pairs(form)).encode()) for form in forms)
+        return self._exchange(path, requests, deadline, max_bytes, at_once)
+
+    def _request(
+        self, method: str, path: str, params: Params = (), headers: Mapping[str, str] | None = None
+    ) -> Request:
+        _, target = _divided(self.base_url + path)
         if params:
-            url += ("&" if "?" in path else "?") + urlencode(_pairs(params))
-        request = _Request(method, url, sent, content, repeatable)
+            target += ("&" if "?" in target else "?") + urlencode(_pairs(params))
+        return Request(method, target, {**self._headers, **(headers or {})})
+
+    def _exchange(
+        self, path: str, requests: Iterable[Request], deadline: Deadline, max_bytes: int, at_once: int
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        def read(response: BaseHTTPResponse, request: Request, soon: Deadline) -> Answer:
+            whole = _read(response, soon, max_bytes)
+            if response.status >= 400:
+                whole = _without_credentials(whole, request.headers)
+            return Answer(response.status, response.headers, whole)
+
         try:
-            with cut_off(deadline) as call, self._response(request, call, left) as response:
-                whole = _read(response, deadline, max_bytes)
-                if response.status >= 400:
-                    whole = _without_credentials(whole, sent)
-                return Answer(response.status, response.headers, whole)
-        except (HTTPError, OSError, ValueError) as failure:
-            slow = isinstance(failure, TookTooLong) and not isinstance(failure, NewConnectionError)
-            if slow or deadline.passed():  # then it was cut off
-                raise DeadlineExceeded(f"no answer within {left:.1f} s") from None
-            raise SourceFailure(
-                CoverageStatus.ERROR, f"could not be reached ({type(failure).__name__})", transient=True
-            ) from None
-
-    def _response(self, request: _Request, call: Call, left: float) -> BaseHTTPResponse:
-        connections = _connections(self._ca_file, secure=request.url.startswith("https"))
-        try:
-            return request.sent(connections, left)
-        except ProtocolError:
-            # The other side may close a kept connection just when it is used again.
-            if not (request.repeatable and call.reused):
-                raise
-            return request.sent(connections, left)
+            connections = _connections(_divided(self.base_url + path)[0], self._ca_file)
+        except (HTTPError, ValueError) as failure:
+            detail = f"could not be reached ({type(failure).__name__})"
+            raise SourceFailure(CoverageStatus.ERROR, detail, transient=True) from None
+        return exchange(connections, requests, deadline, read, at_once)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    url: str
-    headers: dict[str, str]
-    content: bytes | None
-    repeatable: bool
+_SERVER: Final = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)
 
-    def sent(self, connections: PoolManager, left: float) -> BaseHTTPResponse:
-        """The answer as far as its headers; its body is still to be read."""
-        return connections.urlopen(
-            self.method,
-            self.url,
-            redirect=False,
-            retries=False,
-            body=self.content,
-            headers=self.headers,
-            timeout=Timeout(connect=min(left, _CONNECT_SECONDS), read=left),
-            preload_content=False,
-        )
+
+def _divided(url: str) -> tuple[str, str]:
+    """The server of a URL, and what it is asked for there."""
+    found = _SERVER.match(url)
+    end = found.end() if found else len(url)
+    target = url[end:].partition("#")[0]
+    return url[:end], target if target.startswith("/") else f"/{target}"
+
+
+def _with(request: Request, content_type: str, content: bytes, *, repeatable: bool = True) -> Request:
+    headers = {**request.headers, "Content-Type": content_type}
+    return replace(request, headers=headers, content=content, repeatable=repeatable)
+
+
+@lru_cache(maxsize=_HOSTS)
+def _connections(server: str, ca_file: Path | None) -> Connections:
+    """The kept connections of all threads together to a server. Raises urllib3's HTTPError for what is no address."""
+    pools = _pools(ca_file, secure=server.lower().startswith("https"))
+    return cast("Connections", pools.connection_from_url(server))
 
 
 @cache
-def _connections(ca_file: Path | None, *, secure: bool) -> PoolManager:
-    """The kept connections of all threads together."""
+def _pools(ca_file: Path | None, *, secure: bool) -> PoolManager:
     trusted: dict[str, Any] = {}
     if ca_file is not None:
         trusted["ca_certs"] = str(ca_file)  # read for each connection: the operator may replace it
@@ -232,5 +253,6 @@ def _read(response: BaseHTTPResponse, deadline: Deadline, max_bytes: int) -> byt
         size += len(chunk)
         if size > max_bytes:
             raise SourceFailure(CoverageStatus.ERROR, f"the answer is larger than {max_bytes // 1024} KiB")
+        deadline.remaining()
     deadline.remaining()  # what was cut off looks as if it had come to its end
     return b"".join(chunks)

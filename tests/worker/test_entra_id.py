@@ -23,7 +23,8 @@ SCOPE = "https://api.loganalytics.io/.default"
 def pem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = self_signed(tmp_path)
     monkeypatch.setattr("certifi.where", lambda: str(path))
-    monkeypatch.setattr("worker.outbound._connections", cache(outbound._connections.__wrapped__))
+    monkeypatch.setattr("worker.outbound._pools", cache(outbound._pools.__wrapped__))
+    monkeypatch.setattr("worker.outbound._connections", outbound._connections.__wrapped__)
     return path
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import socketserver
 import threading
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -15,7 +16,7 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from tests.loopback import Asked, Reply, StandIn
 from worker.inquiry import SourceFailure
-from worker.outbound import Outbound
+from worker.outbound import Answer, Outbound
 
 
 def test_the_token_and_the_query_are_sent() -> None:
@@ -175,3 +176,124 @@ def test_a_call_that_is_over_cuts_off_no_other_on_its_connection() -> None:
         assert outbound.get("/slow", Deadline.after(5)).json() == {}
         with pytest.raises(DeadlineExceeded):
             outbound.get("/slow", Deadline.after(0.1))
+
+
+def _asked_each(outbound: Outbound, deadline: Deadline, paths: Sequence[str], at_once: int = 8) -> dict[str, object]:
+    """What came of GET / with each of the words as its query `q`: a body, or the kind of failure."""
+    outcomes = list(outbound.get_each("/", deadline, ({"q": path} for path in paths), at_once))
+    assert sorted(number for number, _ in outcomes) == list(range(len(paths)))
+    return {
+        paths[number]: type(outcome) if isinstance(outcome, Exception) else outcome.json()
+        for number, outcome in outcomes
+    }
+
+
+def _word(asked: Asked) -> str:
+    return dict(asked.query)["q"]
+
+
+def test_many_are_asked_at_once_and_told_as_they_come() -> None:
+    together = threading.Barrier(3)
+
+    def respond(asked: Asked) -> Reply:
+        if _word(asked) in ("a", "b", "c"):
+            together.wait(10)
+        return Reply(_word(asked))
+
+    with StandIn(respond) as server:
+        outbound = Outbound(server.url)
+        for _ in range(2):  # with connections that are new, and with kept ones
+            queries = ({"q": json.dumps(word)} for word in ("a", "b", "c"))
+            assert sorted(number for number, _ in outbound.get_each("/", Deadline.after(10), queries, 3)) == [0, 1, 2]
+
+
+def test_no_more_are_under_way_than_may_be() -> None:
+    under_way, most = 0, 0
+    lock = threading.Lock()
+
+    def respond(asked: Asked) -> Reply:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        server.closing.wait(0.02)
+        with lock:
+            under_way -= 1
+        return Reply({"word": _word(asked)})
+
+    words = [f"w{number}" for number in range(9)]
+    with StandIn(respond) as server:
+        told = _asked_each(Outbound(server.url), Deadline.after(10), words, at_once=2)
+    assert told == {word: {"word": word} for word in words}
+    assert most <= 2
+
+
+def test_what_hangs_keeps_no_other_answer_away() -> None:
+    def respond(asked: Asked) -> Reply:
+        if _word(asked) == "hangs":
+            server.closing.wait(60)
+        return Reply({})
+
+    with StandIn(respond) as server:
+        told = _asked_each(Outbound(server.url), Deadline.after(1), ["hangs", "a", "b"])
+    assert told == {"hangs": DeadlineExceeded, "a": {}, "b": {}}
+
+
+def test_a_body_that_trickles_keeps_no_other_answer_away() -> None:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            first = next(head := iter(self.rfile.readline, b"\r\n"))
+            assert all(head)
+            if b"trickles" not in first:
+                ending.wait(0.2)  # its answer is there only while the other is being read
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                return
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            with suppress(OSError):
+                while not ending.wait(0.02):
+                    self.wfile.write(b" ")
+
+    ending = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        outbound = Outbound(f"http://127.0.0.1:{server.server_address[1]}")
+        told = _asked_each(outbound, Deadline.after(1.5), ["trickles", "a", "b"])
+        ending.set()
+        server.shutdown()
+        thread.join()
+    assert told == {"trickles": DeadlineExceeded, "a": {}, "b": {}}
+
+
+def test_each_failure_is_told_by_itself() -> None:
+    def respond(asked: Asked) -> Reply:
+        return Reply(b"x" * 2_000) if _word(asked) == "large" else Reply({"q": _word(asked)}, 500)
+
+    with StandIn(respond) as server:
+        queries = ({"q": word} for word in ("large", "small"))
+        told = dict(Outbound(server.url).get_each("/", Deadline.after(10), queries, 2, max_bytes=1_000))
+    assert isinstance(told[0], SourceFailure)
+    assert isinstance(told[1], Answer)
+    assert told[1].status == 500
+    with StandIn(lambda _: Reply()) as gone:
+        url = gone.url
+    outcomes = dict(Outbound(url).get_each("/", Deadline.after(10), [{"q": "1"}] * 3, 2))
+    assert [type(outcomes[number]) for number in range(3)] == [SourceFailure] * 3
+
+
+def test_each_form_is_posted() -> None:
+    with StandIn(lambda asked: Reply({"said": asked.body.decode()})) as server:
+        forms = ({"n": str(number)} for number in range(4))
+        told = dict(Outbound(server.url, token="t0ken").post_each("/a", Deadline.after(10), forms, 2))
+    answers = [told[number] for number in range(4)]
+    assert [answer.json() for answer in answers if isinstance(answer, Answer)] == [{"said": f"n={n}"} for n in range(4)]
+    assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer t0ken"}
+
+
+def test_kept_connections_that_were_closed_meanwhile_are_replaced() -> None:
+    with _closing_after_one_answer() as (url, read):
+        outbound = Outbound(url)
+        for word in ("a", "b"):
+            outcomes = dict(outbound.get_each("/", Deadline.after(5), [{"q": word}] * 3, 3))
+            assert [answer.json() for answer in outcomes.values() if isinstance(answer, Answer)] == [{}] * 3
+    assert sum(b"q=b" in line for line in read) == 6

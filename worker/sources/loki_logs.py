@@ -13,14 +13,14 @@ from pydantic import SecretStr
 
 from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
-from shared.moment import Deadline, DeadlineExceeded
+from shared.moment import Deadline
 from shared.settings import HttpUrl, Section, setting
+from worker.exchange import Failure
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
 from worker.log_queries import MOST_LINES, MOST_WARNINGS, askable, before, names_of, spans
 from worker.log_text.levels import level_word
 from worker.log_text.lines import clean, parse
-from worker.outbound import Outbound
-from worker.threads import Threads
+from worker.outbound import Answer, Outbound, checked
 
 LABELS: Final = ("service_name", "app", "service")
 """Labels that hold the service, likeliest first."""
@@ -73,7 +73,7 @@ class Query:
         }
 
 
-Outcome = list[LogLine] | SourceFailure | DeadlineExceeded
+Outcome = list[LogLine] | Failure
 
 
 class LokiLogs:
@@ -148,34 +148,39 @@ class LokiLogs:
         by_level = [query for target in targets for query in _queries(target, label, ERRORS, window)]
         alerted = [target for target in targets if target.role == "alerted"]
         by_level += [query for target in alerted for query in _queries(target, label, WARNINGS, window, MOST_WARNINGS)]
-        with Threads(_AT_ONCE) as pool:
-
-            def answers(queries: list[Query]) -> dict[Query, Outcome]:
-                return dict(zip(queries, pool.map(lambda query: self._ask(query, deadline), queries), strict=True))
-
-            outcomes = answers(by_level)
-            # Where Loki tells levels at all, a dependency without errors is one that is well.
-            told = any(isinstance(outcome, list) and outcome for outcome in outcomes.values())
-            asked = alerted if told else targets
-            silent = [target for target in asked if _is_silent(target, outcomes, window)]
-            by_words = answers([query for target in silent for query in _queries(target, label, WORDS, window)])
+        outcomes = self._ask(by_level, deadline)
+        # Where Loki tells levels at all, a dependency without errors is one that is well.
+        told = any(isinstance(outcome, list) and outcome for outcome in outcomes.values())
+        asked = alerted if told else targets
+        silent = [target for target in asked if _is_silent(target, outcomes, window)]
+        by_words = self._ask([query for target in silent for query in _queries(target, label, WORDS, window)], deadline)
         # A Loki too old for levels has been asked in the way that it knows.
         return {query: outcome for query, outcome in outcomes.items() if not _is_refused(outcome)} | by_words
 
-    def _ask(self, query: Query, deadline: Deadline) -> Outcome:
-        try:
-            answer = self._loki.get("/loki/api/v1/query_range", deadline, query.params()).json()
-        except (SourceFailure, DeadlineExceeded) as failure:
-            return failure
-        return sorted(_lines(query.target.service, answer), key=lambda line: line.at or query.start)[: query.limit]
+    def _ask(self, queries: Sequence[Query], deadline: Deadline) -> dict[Query, Outcome]:
+        params = (query.params() for query in queries)
+        answers = self._loki.get_each("/loki/api/v1/query_range", deadline, params, _AT_ONCE)
+        found = {number: _outcome(queries[number], answer) for number, answer in answers}
+        return {query: found[number] for number, query in enumerate(queries)}
 
     def _why_nothing(self, target: Target, label: str, window: Window, deadline: Deadline) -> str:
         """Whether a service without a line that tells of trouble logs anything at all."""
         selector = _selector(label, target)
-        found = self._ask(Query(target, selector, "", window.baseline_since, window.until, limit=1), deadline)
+        query = Query(target, selector, "", window.baseline_since, window.until, limit=1)
+        found = self._ask([query], deadline)[query]
         if isinstance(found, list) and not found:
             return f"Loki has no lines at all for {selector}: is WHYDOWN_LOKI_LABEL right?"
         return f"{target.service} logged no errors or warnings"
+
+
+def _outcome(query: Query, answer: Answer | Failure) -> Outcome:
+    try:
+        if isinstance(answer, Exception):
+            return answer
+        told = checked(answer).json()
+    except SourceFailure as failure:
+        return failure
+    return sorted(_lines(query.target.service, told), key=lambda line: line.at or query.start)[: query.limit]
 
 
 def _selector(label: str, target: Target) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from shared.errors import ConfigurationError
 from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import HttpUrl, Section, setting
+from worker.exchange import Failure
 from worker.inquiry import Gathered, Inquiry, SourceFailure, Target
 from worker.investigation.change_points import Series
 from worker.investigation.metrics import metric_facts
@@ -24,7 +26,6 @@ from worker.log_queries import MOST_TARGETS, before, names_of
 from worker.metric_queries import QUERIES, Span, alternatives, filled, read_queries
 from worker.outbound import Answer, Outbound, basic, checked
 from worker.printable import printable
-from worker.threads import Threads
 
 MOST_SERIES: Final = 20
 """Series of one service that one query may give."""
@@ -81,7 +82,7 @@ class Config(Section):
         return headers
 
 
-Outcome = list[Series] | SourceFailure | DeadlineExceeded
+Outcome = list[Series] | Failure
 
 
 class PrometheusMetrics:
@@ -123,20 +124,14 @@ class PrometheusMetrics:
         if not names:
             return Gathered(detail="; ".join(notes))
         span = Span.of(window)
-        with Threads(_AT_ONCE) as pool:
-            label = self._label or self._chosen_label(names, span, soon, pool)
-            asked = {name: text for name, text in self._queries.items() if label or "$label" not in text}
-            if label is None:
-                notes.append(
-                    f"no series has one of the labels {', '.join(LABELS)} with a service's name in it: set "
-                    "WHYDOWN_PROMETHEUS_LABEL to the one that holds the service"
-                )
-            texts = {name: filled(text, label, names, span) for name, text in asked.items()}
-
-            def ask(name: str) -> tuple[Outcome, list[str]]:
-                return self._ask(name, texts[name], names, span, soon)
-
-            answers = dict(zip(texts, pool.map(ask, texts), strict=True))
+        label = self._label or self._chosen_label(names, span, soon)
+        asked = {name: text for name, text in self._queries.items() if label or "$label" not in text}
+        if label is None:
+            notes.append(
+                f"no series has one of the labels {', '.join(LABELS)} with a service's name in it: set "
+                "WHYDOWN_PROMETHEUS_LABEL to the one that holds the service"
+            )
+        answers = self._ask({name: filled(text, label, names, span) for name, text in asked.items()}, names, span, soon)
         outcomes = {name: outcome for name, (outcome, _) in answers.items()}
         failures = {name: outcome for name, outcome in outcomes.items() if not isinstance(outcome, list)}
         if failures and len(failures) == len(outcomes):
@@ -153,43 +148,49 @@ class PrometheusMetrics:
         """How many queries there are, and which label may hold the service."""
         moment = int(datetime.now(UTC).timestamp())
         form = {"start": str(moment - 3600), "end": str(moment)}
-        there = _checked(self._prometheus.send("POST", "/api/v1/labels", deadline, form=form)).get("data")
+        there = _envelope(self._prometheus.send("POST", "/api/v1/labels", deadline, form=form)).get("data")
         found = [label for label in LABELS if isinstance(there, list) and label in there]
         label = self._label or " or ".join(found) or "none that is known: set WHYDOWN_PROMETHEUS_LABEL"
         return f"{len(self._queries)} queries; label of the service: {label}"
 
-    def _chosen_label(self, names: Mapping[str, str], span: Span, deadline: Deadline, pool: Threads) -> str | None:
+    def _chosen_label(self, names: Mapping[str, str], span: Span, deadline: Deadline) -> str | None:
         """The first label with a service's name for a value. Raises what the first question failed by."""
-
-        def known(label: str) -> bool:
-            form = {
-                "match[]": f'{{{label}=~"{alternatives(names)}"}}',
-                "start": str(span.start),
-                "end": str(span.end),
-                "limit": "1",
-            }
-            return bool(_checked(self._prometheus.send("POST", "/api/v1/labels", deadline, form=form)).get("data"))
-
-        return next((label for label, found in zip(LABELS, pool.map(known, LABELS), strict=True) if found), None)
+        among = alternatives(names)
+        spanned = {"start": str(span.start), "end": str(span.end), "limit": "1"}
+        forms = ({"match[]": f'{{{label}=~"{among}"}}', **spanned} for label in LABELS)
+        answers = dict(self._prometheus.post_each("/api/v1/labels", deadline, forms, _AT_ONCE))
+        return next((label for number, label in enumerate(LABELS) if _envelope(answers[number]).get("data")), None)
 
     def _ask(
-        self, name: str, text: str, names: Mapping[str, str], span: Span, deadline: Deadline
-    ) -> tuple[Outcome, list[str]]:
-        """The series of one query by service, and what is to be said about them."""
-        form = {"query": text, "start": str(span.start), "end": str(span.end), "step": str(span.step)}
-        try:
-            form["timeout"] = f"{math.ceil(deadline.remaining() * 1000)}ms"
-            answer = _checked(self._prometheus.send("POST", "/api/v1/query_range", deadline, form=form))
-        except (SourceFailure, DeadlineExceeded) as failure:
-            return failure, []
-        # What only part of a cluster answered comes with a warning; infos are about how the expression is written.
-        warnings = answer.get("warnings")
-        notes = [f"{name}: {printable(str(each))[:200]}" for each in warnings[:2]] if isinstance(warnings, list) else []
-        data = answer.get("data")
-        if not isinstance(data, dict) or data.get("resultType") != "matrix":
-            return SourceFailure(CoverageStatus.ERROR, "the answer is no matrix"), notes
-        series, left_out = _bounded(_series(name, data.get("result"), names))
-        return series, notes + ([f"{name}: {left_out} series left out"] if left_out else [])
+        self, texts: Mapping[str, str], names: Mapping[str, str], span: Span, deadline: Deadline
+    ) -> dict[str, tuple[Outcome, list[str]]]:
+        """The series of each query by service, and what is to be said about them."""
+        asked = list(texts)
+        forms = (_form(texts[name], span, deadline) for name in asked)
+        answers = self._prometheus.post_each("/api/v1/query_range", deadline, forms, _AT_ONCE)
+        found = {asked[number]: _outcome(asked[number], answer, names) for number, answer in answers}
+        return {name: found[name] for name in asked}
+
+
+def _form(text: str, span: Span, deadline: Deadline) -> dict[str, str]:
+    left = max(0.001, deadline.at - time.monotonic())
+    spanned = {"start": str(span.start), "end": str(span.end), "step": str(span.step)}
+    return {"query": text, **spanned, "timeout": f"{math.ceil(left * 1000)}ms"}
+
+
+def _outcome(name: str, answer: Answer | Failure, names: Mapping[str, str]) -> tuple[Outcome, list[str]]:
+    try:
+        envelope = _envelope(answer)
+    except (SourceFailure, DeadlineExceeded) as failure:
+        return failure, []
+    # What only part of a cluster answered comes with a warning; infos are about how the expression is written.
+    warnings = envelope.get("warnings")
+    notes = [f"{name}: {printable(str(each))[:200]}" for each in warnings[:2]] if isinstance(warnings, list) else []
+    data = envelope.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != "matrix":
+        return SourceFailure(CoverageStatus.ERROR, "the answer is no matrix"), notes
+    series, left_out = _bounded(_series(name, data.get("result"), names))
+    return series, notes + ([f"{name}: {left_out} series left out"] if left_out else [])
 
 
 def _askable(targets: Sequence[Target]) -> tuple[dict[str, str], list[str]]:
@@ -260,8 +261,10 @@ def _failed(failures: Mapping[str, SourceFailure | DeadlineExceeded]) -> list[st
     return [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
-def _checked(answer: Answer) -> dict[str, Any]:
-    """The envelope of an answer that succeeded. Raises SourceFailure."""
+def _envelope(answer: Answer | Failure) -> dict[str, Any]:
+    """The envelope of an answer that succeeded. Raises SourceFailure, or why there is no answer."""
+    if isinstance(answer, Exception):
+        raise answer
     if answer.status in _REFUSALS:
         try:
             refused = answer.json()
