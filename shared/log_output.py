@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -17,28 +18,29 @@ from shared.redaction.redactor import Redactor
 def configure(level: int = logging.INFO) -> None:
     """Sends our own log and that of the libraries to stderr in one form. Raises ConfigurationError."""
     discreet = redactor()
-    shared: list[structlog.typing.Processor] = [
+    named: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
+    written: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        _Redacting(discreet),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _as_json,
+    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _Redacting(discreet),
-                structlog.processors.JSONRenderer(),
-            ],
+            foreign_pre_chain=named,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
+    )
+    structlog.configure(
+        processors=[*named, *written],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda name: _Logger(name, handler),
+        cache_logger_on_first_use=True,
     )
     # Libraries that bring handlers of their own, as gunicorn does, get their records redacted too.
     logging.setLogRecordFactory(_RecordFactory(discreet))
@@ -55,6 +57,31 @@ _CHATTY: Final = (
     # and these each message, which Flower knows as well.
     "celery.worker.strategy", "celery.app.trace",
 )  # fmt: skip
+
+
+class _Logger:
+    """Writes the lines that structlog makes between those of a handler: a record of `logging` takes as long again."""
+
+    def __init__(self, name: str, handler: logging.StreamHandler[TextIO]) -> None:
+        self.name = name
+        self._handler = handler
+
+    def info(self, line: str) -> None:
+        """Whatever its level is. Never raises: a log that is gone stops no work."""
+        self._handler.acquire()
+        try:
+            self._handler.stream.write(line + "\n")
+            self._handler.flush()
+        except (OSError, ValueError):
+            pass
+        finally:
+            self._handler.release()
+
+    debug = warning = error = critical = info
+
+
+def _as_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
+    return json.dumps(event)
 
 
 class _Redacting:
@@ -89,8 +116,6 @@ class _RecordFactory:
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = logging.LogRecord(*args, **kwargs)
-        if isinstance(record.msg, dict):
-            return record  # one of ours: _Redacting sees its parts
         try:
             record.msg, record.args = self._redactor.text(record.getMessage()), None
         except (TypeError, ValueError):

@@ -58,7 +58,7 @@ def parse(raw: bytes, content_type: str | None, content_encoding: str | None, re
         raise _not_json("the body is empty; send a JSON object")
     plain = _check_outline(raw)
     try:
-        value = json.loads(source, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant)
+        value = _decode(source)
     except json.JSONDecodeError as invalid:
         raise _not_json(
             f"the body is no JSON: {invalid.msg} at line {invalid.lineno}, column {invalid.colno}"
@@ -167,6 +167,9 @@ def _float(digits: str) -> float | str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _not_json(f"{name} is no JSON number; send null or a string instead")
+
+
+_decode: Final = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant).decode
 
 
 def _cut_apart(value: str) -> str:

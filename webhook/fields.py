@@ -105,12 +105,16 @@ class Fields:
 
     def kept(self, kind: str, pairs: Mapping[str, str]) -> dict[str, str]:
         """`pairs` within the bounds of what is stored; `kind` names them in the note about what was cut."""
-        kept = {text(name, MAX_LABEL_NAME): text(value, MAX_LABEL_VALUE) for name, value in _first(pairs)}
-        if left_out := len(pairs) - len(kept):
-            self.notes.append(f"{left_out} of {len(pairs)} {kind}s were left out")
+        kept: dict[str, str] = {}
+        cut: list[str] = []
         for name, value in _first(pairs):
             if len(name) > MAX_LABEL_NAME or len(value) > MAX_LABEL_VALUE:
-                self.notes.append(f"{kind} {text(name, 40)!r} was cut to its beginning")
+                cut.append(name)
+                value = text(value, MAX_LABEL_VALUE)  # noqa: PLW2901
+            kept[text(name, MAX_LABEL_NAME)] = value
+        if left_out := len(pairs) - len(kept):
+            self.notes.append(f"{left_out} of {len(pairs)} {kind}s were left out")
+        self.notes += [f"{kind} {text(name, 40)!r} was cut to its beginning" for name in cut]
         return kept
 
     def noted(self, annotations: Mapping[str, str], *more: str) -> dict[str, str]:

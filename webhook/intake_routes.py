@@ -223,9 +223,8 @@ def _idempotency_key() -> intake.IdempotencyKey | None:
 def _note(delivery: Delivery, taken: intake.Intake) -> None:
     new = [one.id for one in taken.incidents if one.new]
     # A line of the log holds a few of them: one body may open a thousand.
-    counts = {"groups": len(delivery.groups), "new": len(new)}
-    one = {"incident": new[0]} if len(new) == 1 else {}
-    _log.info("alerts_accepted", sender=delivery.sender, **counts, opened=new[:10], **one)
+    opened = {"incident": new[0]} if len(new) == 1 else {"opened": new[:10]}
+    _log.info("alerts_accepted", sender=delivery.sender, groups=len(delivery.groups), new=len(new), **opened)
 
 
 def _trace(taken: intake.Intake, sender: str, started: float) -> None:

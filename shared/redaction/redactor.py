@@ -74,14 +74,20 @@ class Redactor:
         if isinstance(value, str):
             return value if (name, value) in self._clean else self._searched(name, value)
         if isinstance(value, dict | Mapping):
-            return {
-                self.value(key): self.value(item, key if isinstance(key, str) else "") for key, item in value.items()
-            }
+            return self._fields(value)
         if isinstance(value, list | tuple):
             # Texts in a row may be the lines of one.
             items = self.lines(value) if value and all(isinstance(item, str) for item in value) else value
             return type(value)(self.value(item, name) for item in items)
         return value
+
+    def _fields(self, value: Mapping[Any, Any]) -> dict[Any, Any]:
+        redacted, clean = {}, self._clean
+        for key, item in value.items():
+            name = key if ("", key) in clean else self.value(key)
+            known = type(item) is str and (key, item) in clean
+            redacted[name] = item if known else self.value(item, key if isinstance(key, str) else "")
+        return redacted
 
     def model(self, model: Model) -> Model:
         """A value type without the secrets in its strings."""
