@@ -28,7 +28,7 @@ from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
 from shared.incident import Fact
 from shared.settings import Investigation
-from shared.store import admission, findings, intake, work
+from shared.store import admission, beginnings, findings, intake, work
 from shared.store.findings import Resolution
 from shared.tables import Base
 from tests.cases.invented import INCIDENTS
@@ -161,7 +161,7 @@ def _brief_ms(answered: Answer) -> float:
             (opened,) = admission.admit(database, 1)
             first = work.claim(database, opened)
             assert first is not None
-            findings.begin(database, first)
+            beginnings.begin(database, first)
             resolution = Resolution(case.scope.wire(), case.service, case.entity_ref, case.facts, case.coverage)
             (diagnosis,) = findings.resolve(database, first, resolution)
             claim = work.claim(database, diagnosis)

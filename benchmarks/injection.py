@@ -39,7 +39,7 @@ from shared.incident import Incident, Status
 from shared.redaction import installed
 from shared.redaction.redactor import Redactor
 from shared.settings import Address, Investigation
-from shared.store.findings import Conclusion
+from shared.store.endings import Conclusion
 from tests.worker.investigation.sample import AT, FACTS, OTHER_SHA, SCOPE, SHA
 from webhook import pages
 from webhook.application import create_app

@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from shared.moment import utc
+from shared.transaction import Transaction, as_sqlalchemy_has_it
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -71,30 +72,52 @@ class Database:
             yield session
 
     @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """As `writing`, for statements so frequent that SQLAlchemy's part would take as long as theirs."""
+        with self._lent(self.engine) as connection:
+            if self.is_sqlite:
+                connection.execute("BEGIN IMMEDIATE")  # PostgreSQL's driver begins by itself
+            yield Transaction(connection, self.engine.dialect)
+            connection.commit()  # what is not committed is rolled back where the connection is kept
+
+    @contextmanager
+    def looking(self) -> Iterator[Transaction]:
+        """As `transaction`, for single statements: each is a transaction of its own."""
+        with self._lent(self.engine) as connection:
+            if self.is_sqlite:  # whose connections begin nothing by themselves
+                yield Transaction(connection, self.engine.dialect)
+                return
+            connection.autocommit = True
+            try:
+                yield Transaction(connection, self.engine.dialect)
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
+
+    @contextmanager
     def driver(self) -> Iterator[Any]:
-        """The driver's own connection, for statements so frequent that SQLAlchemy's part would take as long as theirs.
-        It raises what SQLAlchemy would. Nothing is begun: on PostgreSQL each statement is a transaction of its own.
+        """The driver's own connection, with settings for statements that are always the same. It raises what SQLAlchemy
+        would. Nothing is begun: on PostgreSQL each statement is a transaction of its own.
         """
-        engine = self.engine if self.is_sqlite else self._single()
-        errors = engine.dialect.loaded_dbapi
+        with self._lent(self.engine if self.is_sqlite else self._single()) as connection:
+            yield connection
+
+    @contextmanager
+    def _lent(self, engine: Engine) -> Iterator[Any]:
+        """The driver's own connection, from a pool."""
         connection = None
         try:
             connection = engine.raw_connection()
             yield connection.dbapi_connection
-        except errors.Error as failure:
-            # Without a connection there is none that could have ended.
-            ended = connection is not None and engine.dialect.is_disconnect(failure, connection.dbapi_connection, None)
-            if connection is not None and ended:
+        except DBAPIError as failure:
+            if connection is not None and failure.connection_invalidated:
                 connection.invalidate(failure)
-            raise DBAPIError.instance(
-                None,
-                None,
-                failure,
-                errors.Error,
-                hide_parameters=True,
-                connection_invalidated=ended,
-                dialect=engine.dialect,
-            ) from failure
+            raise
+        except engine.dialect.loaded_dbapi.Error as failure:
+            wrapped = as_sqlalchemy_has_it(failure, connection and connection.dbapi_connection, engine.dialect)
+            if connection is not None and wrapped.connection_invalidated:
+                connection.invalidate(failure)
+            raise wrapped from failure
         finally:
             if connection is not None:
                 connection.close()
@@ -190,7 +213,7 @@ def _sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True, paramstyle="named")
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

@@ -9,7 +9,7 @@ import structlog
 from shared.covering import Leader
 from shared.incident import Diagnosis
 from shared.moment import Deadline
-from shared.store.findings import Conclusion
+from shared.store.endings import Conclusion
 from worker.consultation import consult
 from worker.inquiry import Scope
 from worker.investigation import covering, markdown, standing_in

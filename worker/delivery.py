@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.moment import Deadline
 from shared.store import findings, pushes, reading
-from shared.store.pushes import Busy, Pointless
+from shared.store.pushes import Addressed, Busy, Pointless
 from shared.store.work import Claim
 from worker.inquiry import Component, Scope
 from worker.notifiers import Event, Occasion, Push, PushFailure
@@ -18,9 +18,8 @@ from worker.stages import Store, nothing_yet
 PUSH_SECONDS: Final = 20.0
 
 
-def told(parts: Parts, incident_id: str, event: Event, whom: Scope | None = None) -> tuple[str, ...]:
+def told(parts: Parts, addressed: Addressed, event: Event, whom: Scope | None = None) -> tuple[str, ...]:
     """The names of those who are told of it; `whom` is what the investigation is about, as far as that is known."""
-    addressed = pushes.addressed(parts.database, incident_id)
     occasion = Occasion(
         event=event,
         service=addressed.service,

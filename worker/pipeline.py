@@ -18,10 +18,12 @@ from shared import tracing
 from shared.covering import Leader
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, now
-from shared.store import covering, deployments, findings, pushes
+from shared.store import beginnings, covering, deployments, endings, findings, pushes
+from shared.store.beginnings import Reported
 from shared.store.covering import Awaited
-from shared.store.findings import Conclusion, Reported, Resolution
-from shared.store.work import Claim
+from shared.store.endings import Conclusion
+from shared.store.findings import AttemptState, Recollection, Resolution
+from shared.store.work import Claim, GoingOn
 from shared.task_queue import publish
 from worker import delivery, gathering
 from worker.conclusion import conclude, covered
@@ -41,32 +43,60 @@ EARLY_BRIEF_SECONDS: Final = 1.2
 LATE_BRIEF_SECONDS: Final = 4.0
 """After this long any worker makes it: the one whose part it was has died or is stuck."""
 
+GRACE_SECONDS: Final = 1.0
+"""What a source may take beyond its deadline to come back."""
+
 _log = structlog.get_logger(__name__)
 
 
-def investigate(parts: Parts, claim: Claim, question: Question | None = None) -> Store:
+class Course:
+    """What a task that goes through an attempt knows of it by now."""
+
+    def __init__(self, told: Reported | None = None) -> None:
+        """`told` is given by whoever took the attempt up from its beginning."""
+        self.told = told
+        self._lock = Lock()
+        self._inquiry: Inquiry | None = None
+
+    def asks(self, inquiry: Inquiry) -> None:
+        """Says what the sources are asked."""
+        self._inquiry = inquiry
+
+    def inquiry(self, parts: Parts, claim: Claim) -> Inquiry:
+        """What the sources are asked: put together once for all of them, out of what is stored of the attempt of
+        `claim` when nobody has said it yet. Raises what the database raises.
+        """
+        with self._lock:
+            if self._inquiry is None:
+                told = beginnings.reported(parts.database, claim.incident_id)
+                state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+                self._inquiry = _inquiry(parts, told, Scope.model_validate(state.scope))
+            return self._inquiry
+
+
+def investigate(parts: Parts, claim: Claim, course: Course | None = None) -> Store:
     """The first stage: whom to look at. Asks the catalog, takes what is at hand anyway, and opens the work of every
-    other source. They are asked `question`, which is put together here.
+    other source: for whoever is on `course`, or for anybody.
     """
-    findings.begin(parts.database, claim)
-    told = findings.reported(parts.database, claim.incident_id)
+    told = (course and course.told) or beginnings.begin(parts.database, claim)
     spans = scope.window(told.started_at, parts.settings, now())
-    if told.brought is not None:
-        facts, coverage = brought.facts(told.service, told.brought, spans)
-        whom = brought.scope(told.service, told.brought, spans)
+    going_on = GoingOn(timedelta(seconds=source_seconds(parts))) if course else None
+    if (context := told.brought) is not None:
+        facts, coverage = brought.facts(told.service, context, spans)
+        whom = brought.scope(told.service, context, spans)
         resolution = Resolution(whom.wire(), told.service, told.entity_ref, facts, coverage)
-        return partial(findings.resolve, parts.database, claim, resolution)
+        return partial(findings.resolve, parts.database, claim, resolution, going_on)
     match, line = _ask_catalog(parts, told)
     if match is not None and match.component is None and parts.settings.unknown_service == "skip":
         detail = f"not in catalog: no component is named '{told.service}'"
-        recipients = delivery.told(parts, claim.incident_id, "skipped")
+        recipients = delivery.told(parts, told.addressed, "skipped")
         lines = (line,) if line else ()
-        return partial(findings.skip, parts.database, claim, detail, match.closest, lines, recipients=recipients)
+        return partial(endings.skip, parts.database, claim, detail, match.closest, lines, recipients=recipients)
     whom = scope.make(told.service, match, spans)
     component = whom.component
     inquiry = _inquiry(parts, told, whom)
-    if question is not None:
-        question.put(inquiry)
+    if course:
+        course.asks(inquiry)
     at_hand = [_asked(parts, name, inquiry) for name in gathering.AT_HAND if name in parts.sources]
     resolution = Resolution(
         scope=whom.wire(),
@@ -77,40 +107,25 @@ def investigate(parts: Parts, claim: Claim, question: Question | None = None) ->
         sources=tuple(name for name in parts.sources if name not in gathering.AT_HAND),
         links=component.links if component else (),
     )
-    return partial(findings.resolve, parts.database, claim, resolution)
+    return partial(findings.resolve, parts.database, claim, resolution, going_on)
 
 
-class Question:
-    """What the sources of one attempt are asked: put together once for all of them."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._inquiry: Inquiry | None = None
-
-    def put(self, inquiry: Inquiry) -> None:
-        """Says what it is."""
-        self._inquiry = inquiry
-
-    def of(self, parts: Parts, claim: Claim) -> Inquiry:
-        """What it is; for the attempt of `claim` it is read from the database when nobody has said it yet. Raises what
-        the database raises.
-        """
-        with self._lock:
-            if self._inquiry is None:
-                told = findings.reported(parts.database, claim.incident_id)
-                state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
-                self._inquiry = _inquiry(parts, told, Scope.model_validate(state.scope))
-            return self._inquiry
+def source_seconds(parts: Parts) -> float:
+    """After so long nobody waits for a source any more. One that never comes back, although its deadline should have
+    stopped it, is closed by the reconciler then.
+    """
+    return parts.settings.source_timeout_seconds + GRACE_SECONDS
 
 
-def gather(parts: Parts, claim: Claim, question: Question | None = None) -> Store:
+def gather(parts: Parts, claim: Claim, course: Course | None = None) -> Store:
     """One source. Its failure is a coverage line; the last source in opens the diagnosis."""
+    going_on = GoingOn() if course else None
     if claim.subject not in parts.sources:
         detail = "not configured on the worker that was asked"
         line = Coverage(source=claim.subject, status=CoverageStatus.NOT_CONFIGURED, detail=detail)
-        return partial(findings.gathered, parts.database, claim, (), line)
-    facts, line = _asked(parts, claim.subject, (question or Question()).of(parts, claim))
-    return partial(findings.gathered, parts.database, claim, facts, line)
+        return partial(findings.gathered, parts.database, claim, (), line, going_on)
+    facts, line = _asked(parts, claim.subject, (course or Course()).inquiry(parts, claim))
+    return partial(findings.gathered, parts.database, claim, facts, line, going_on)
 
 
 def _asked(parts: Parts, name: str, inquiry: Inquiry) -> tuple[tuple[Fact, ...], Coverage]:
@@ -119,14 +134,17 @@ def _asked(parts: Parts, name: str, inquiry: Inquiry) -> tuple[tuple[Fact, ...],
 
 def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
     """The case: everything that was gathered, with the brief of it, which is stored and pushed; and its scope."""
-    told = findings.reported(parts.database, claim.incident_id)
+    told = beginnings.reported(parts.database, claim.incident_id)
     state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
-    state = recollect(parts, claim, whom.targets[0].service, state)
-    made = brief.make(whom, state.facts, state.coverage, complete=True, title=told.title)
-    # Without a model the diagnosis is there at once, and tells all of it.
-    recipients = delivery.told(parts, claim.incident_id, "brief", whom) if parts.provider else ()
-    publish(findings.brief_made(parts.database, claim.incident_id, claim.attempt, made, recipients) or ())
+    made = state.brief
+    if made is None or not made.complete:  # else whoever made it waited for another analysis, or died later on
+        recollection = recollect(parts, told, whom.targets[0].service, state.facts)
+        state = _with(state, recollection)
+        made = brief.make(whom, state.facts, state.coverage, complete=True, title=told.title)
+        # Without a model the diagnosis is there at once, and tells all of it.
+        recipients = delivery.told(parts, told.addressed, "brief", whom) if parts.provider else ()
+        publish(findings.briefed(parts.database, claim, made, recipients, recollection))
     case = Case(
         service=whom.targets[0].service,
         entity_ref=whom.component.ref if whom.component else told.entity_ref,
@@ -141,7 +159,11 @@ def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
     return case, whom
 
 
-def diagnose(parts: Parts, claim: Claim) -> Store:
+def _with(state: AttemptState, recollection: Recollection) -> AttemptState:
+    return replace(state, facts=(*state.facts, *recollection.facts), coverage=(*state.coverage, recollection.line))
+
+
+def diagnose(parts: Parts, claim: Claim, course: Course | None = None) -> Store:
     """The brief of all facts, then the model's diagnosis, or the brief in its place."""
     case, whom = assemble(parts, claim)
     try:
@@ -159,7 +181,7 @@ def diagnose(parts: Parts, claim: Claim) -> Store:
     return partial(_conclude, parts, claim, conclusion, whom)
 
 
-def deliver(parts: Parts, claim: Claim) -> Store:
+def deliver(parts: Parts, claim: Claim, course: Course | None = None) -> Store:
     """One push. Raises PushFailure, and Fenced."""
     return delivery.push(parts, claim)
 
@@ -171,7 +193,8 @@ def give_up(parts: Parts, claim: Claim, reason: str) -> tuple[str, ...]:
         return findings.gathered(parts.database, claim, (), line)
     if claim.kind == "deliver":
         return pushes.delivered(parts.database, claim, error=reason)
-    return findings.fail(parts.database, claim, reason, delivery.told(parts, claim.incident_id, "failed"))
+    addressed = pushes.addressed(parts.database, claim.incident_id)
+    return endings.fail(parts.database, claim, reason, delivery.told(parts, addressed, "failed"))
 
 
 def too_late(parts: Parts, claim: Claim) -> tuple[str, ...]:
@@ -196,11 +219,11 @@ def early_briefs(parts: Parts, held: Collection[Claim]) -> int:
             continue
         state = findings.attempt_state(parts.database, incident_id, number)
         if state.scope is not None:
-            title = findings.reported(parts.database, incident_id).title
+            told = beginnings.reported(parts.database, incident_id)
             whom = Scope.model_validate(state.scope)
-            early = brief.make(whom, state.facts, state.coverage, complete=False, title=title)
-            recipients = delivery.told(parts, incident_id, "brief", whom)
-            opened = findings.brief_made(parts.database, incident_id, number, early, recipients)
+            early = brief.make(whom, state.facts, state.coverage, complete=False, title=told.title)
+            recipients = delivery.told(parts, told.addressed, "brief", whom)
+            opened = findings.early_brief(parts.database, incident_id, number, early, recipients)
             publish(opened or ())
             made += opened is not None
     return made
@@ -231,8 +254,8 @@ def _ask_catalog(parts: Parts, reported: Reported) -> tuple[CatalogMatch | None,
 
 
 def _conclude(parts: Parts, claim: Claim, conclusion: Conclusion, whom: Scope) -> tuple[str, ...]:
-    recipients = delivery.told(parts, claim.incident_id, "diagnosis", whom)
-    return findings.conclude(parts.database, claim, replace(conclusion, recipients=recipients))
+    recipients = delivery.told(parts, pushes.addressed(parts.database, claim.incident_id), "diagnosis", whom)
+    return endings.conclude(parts.database, claim, replace(conclusion, recipients=recipients))
 
 
 def _inquiry(parts: Parts, told: Reported, whom: Scope) -> Inquiry:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared import tracing
 from shared.database import is_away
 from shared.moment import now
-from shared.store import admission, installation, intake, pushes, retention, work
+from shared.store import admission, beginnings, installation, intake, pushes, retention, work
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, WORK_ID, celery_app, kind_of, publish
 from worker import delivery, isolation, pipeline
@@ -27,6 +27,7 @@ from worker.hands import Hands
 from worker.notifiers import PushFailure
 from worker.offered_names import OfferedNames
 from worker.parts import parts
+from worker.pipeline import Course
 from worker.stages import Store
 
 Stage = Callable[..., Store]
@@ -52,9 +53,6 @@ PUSH_PAUSES: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 
 PATIENT_TRIES: Final = 3
 """So often a recipient's own wish (Retry-After) replaces the pause."""
-
-# A source that never comes back, although its deadline should have stopped it, is closed by the reconciler then.
-GRACE_SECONDS: Final = 1.0
 
 TICK_SECONDS: Final = 0.4
 
@@ -136,20 +134,21 @@ def _go_through(work_ids: Sequence[str]) -> bool:
     docs/decisions/0016-one-task-for-an-attempt.md. False when there was nothing to claim: it waits, or somebody else
     does it.
     """
-    begun, question = False, pipeline.Question()
-    while work_ids:
-        kind = kind_of(work_ids[0])
-        seconds = _time_limit(kind)
-        claims = work.claim_all(parts().database, work_ids, timedelta(seconds=seconds) if kind == "gather" else None)
-        if not claims:
-            return begun
-        begun = True
-        if kind == "gather":
-            work_ids = _ask_sources(claims, seconds, question)
-        else:
-            known = {"question": question} if kind == "investigate" else {}
-            work_ids = _finish(claims[0], seconds, **known)
+    claims, course = _taken(work_ids)
+    begun = bool(claims)
+    while claims:
+        claims = _ask_sources(claims, course) if len(claims) > 1 else _finish(claims[0], course)
     return begun
+
+
+def _taken(work_ids: Sequence[str]) -> tuple[list[Claim], Course]:
+    """The claims on what can be had of some work of one attempt."""
+    kind, database = kind_of(work_ids[0]), parts().database
+    if kind == "investigate":
+        taken = beginnings.take_up(database, work_ids[0])
+        return ([taken[0]], Course(taken[1])) if taken else ([], Course())
+    within = timedelta(seconds=_time_limit(kind)) if kind == "gather" else None
+    return work.claim_all(database, work_ids, within), Course()
 
 
 def _nothing_to_do(work_id: str) -> None:
@@ -170,30 +169,27 @@ def _time_limit(kind: str) -> float:
     settings = parts().settings
     return {
         "investigate": settings.source_timeout_seconds * 2 + 30,
-        "gather": settings.source_timeout_seconds + GRACE_SECONDS,
+        "gather": pipeline.source_seconds(parts()),
         "diagnose": parts().model_seconds + 60,
         "deliver": delivery.PUSH_SECONDS + 10,
     }[kind]
 
 
-def _ask_sources(claims: Sequence[Claim], seconds: float, question: pipeline.Question) -> tuple[str, ...]:
-    """Asks sources of one attempt at the same time. Gives what they opened, and raises StageFailure."""
-    if len(claims) == 1:
-        return _finish(claims[0], seconds, question=question)
+def _ask_sources(claims: Sequence[Claim], course: Course) -> list[Claim]:
+    """Asks sources of one attempt at the same time. Gives the claims on what they opened, and raises StageFailure."""
     with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
-        done = [pool.submit(_finish, claim, seconds, question=question) for claim in claims]
-    opened = tuple(work_id for each in done if each.exception() is None for work_id in each.result())
+        done = [pool.submit(_finish, claim, course) for claim in claims]
     for failure in filter(None, (each.exception() for each in done)):
-        publish(opened)
-        raise failure
-    return opened
+        raise failure  # its source is not in, so none of the others opened anything
+    return [claim for each in done for claim in each.result()]
 
 
-def _finish(claim: Claim, seconds: float, **known: Any) -> tuple[str, ...]:
-    """Does what was claimed. Gives what of the attempt may be done next, all else that may begin then is published.
-    `known` is what its stage need not look up. Raises StageFailure.
+def _finish(claim: Claim, course: Course) -> list[Claim]:
+    """Does what was claimed. Gives the claims on what of the attempt is to be done next; all else that may begin then
+    is published. Raises StageFailure.
     """
     told = {"whydown__attempt": claim.attempt, "whydown__tries": claim.tries, "whydown__subject": claim.subject or None}
+    seconds = _time_limit(claim.kind)
     with (
         structlog.contextvars.bound_contextvars(incident=claim.incident_id, work=claim.work_id),
         tracing.span(claim.kind, claim.incident_id, "consumer", **told) as span,
@@ -202,10 +198,11 @@ def _finish(claim: Claim, seconds: float, **known: Any) -> tuple[str, ...]:
         try:
             with _failures_told(claim):
                 alone = claim.lapses >= SUSPECT
-                opened = _store(claim, _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, **known))
+                found = _alone(claim, seconds) if alone else STAGES[claim.kind](parts(), claim, course)
+                following = _store(claim, found)
             if claim.kind in ("diagnose", "deliver"):
                 _log.info("stage_done", kind=claim.kind, tries=claim.tries)
-            return opened
+            return following
         except Fenced:
             _log.info("fenced")  # whoever took it over has stored the result or will
         except PushFailure as failure:
@@ -217,7 +214,7 @@ def _finish(claim: Claim, seconds: float, **known: Any) -> tuple[str, ...]:
             span.failed(failure.reason)
             _fail(claim, failure)
             raise
-        return ()
+        return []
 
 
 @contextmanager
@@ -234,28 +231,39 @@ def _failures_told(claim: Claim) -> Iterator[None]:
         raise StageFailure(said, reason, is_away(failure)).with_traceback(failure.__traceback__) from None
 
 
-def _store(claim: Claim, store: Store) -> tuple[str, ...]:
-    """Stores what was found, as soon as the database is there to take it. Gives what may be done next of the attempt.
-    Raises Fenced.
+def _store(claim: Claim, store: Store) -> list[Claim]:
+    """Stores what was found, as soon as the database is there to take it. Gives the claims on what is to be done next
+    of the attempt. Raises Fenced.
     """
     try:
         opened = store()
     except SQLAlchemyError as failure:
         if not is_away(failure):
             raise
-        _hands.owe(lambda: publish(_go_on(claim, store())))
-        return ()
+        _hands.owe(lambda: _leave_to_others(_go_on(claim, store())))
+        return []
     return _go_on(claim, opened)
 
 
-def _go_on(claim: Claim, opened: Sequence[str]) -> tuple[str, ...]:
-    """Publishes what may begin, but for the next stage of the attempt, which it gives."""
+def _go_on(claim: Claim, opened: Sequence[str]) -> list[Claim]:
+    """Publishes what may begin, but for the next stage of the attempt, whose claims it gives: they came with it."""
     attempt = f"{claim.incident_id}.{claim.attempt}."
-    mine = tuple(each for each in opened if each.startswith(attempt) and kind_of(each) in ("gather", "diagnose"))
+    mine = [each for each in opened if each.startswith(attempt) and kind_of(each) in ("gather", "diagnose")]
     publish([each for each in opened if each not in mine])
-    if claim.kind == "diagnose" or (claim.kind == "investigate" and not opened):
+    if claim.kind == "diagnose" or (claim.kind == "investigate" and not mine):
         _admit()  # the attempt is over and has made room
-    return mine
+    return [work.next_claim(claim, each) for each in mine]
+
+
+def _leave_to_others(claims: Sequence[Claim]) -> None:
+    """Gives back what nobody goes on with."""
+    for claim in claims:
+        _hands.owe(lambda held=claim: _give_back(held))  # type: ignore[misc]
+
+
+def _give_back(claim: Claim) -> None:
+    work.hand_back(parts().database, claim, timedelta(0), None, counts=False)
+    publish([claim.work_id])
 
 
 def _alone(claim: Claim, seconds: float) -> Store:
@@ -271,7 +279,7 @@ def _alone(claim: Claim, seconds: float) -> Store:
 def _carry_out(claim: Claim) -> tuple[str, ...]:
     """The whole of it in one go. Raises Fenced, PushFailure or StageFailure."""
     with _failures_told(claim):
-        return STAGES[claim.kind](parts(), claim)()
+        return STAGES[claim.kind](parts(), claim, Course())()
 
 
 def _admit(mine: str = "") -> bool:

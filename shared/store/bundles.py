@@ -12,6 +12,7 @@ from shared.incident import Brief, Diagnosis, Usage
 from shared.store.feedback import feedback_of
 from shared.store.findings import coverage_of, facts_of
 from shared.tables import AttemptRow, IncidentRow
+from shared.transaction import Transaction
 
 
 class Unfinished(Exception):
@@ -42,9 +43,9 @@ def bundle(database: Database, incident_id: str, version: str) -> Bundle | None:
             scope=attempt.scope,
             facts=tuple(
                 FrozenFact.model_validate({**fact.model_dump(), "data": fact.data})
-                for fact in facts_of(session, incident_id, attempt.number)
+                for fact in facts_of(Transaction.of(session), incident_id, attempt.number)
             ),
-            coverage=coverage_of(session, incident_id, attempt.number),
+            coverage=coverage_of(Transaction.of(session), incident_id, attempt.number),
             brief=_read(Brief, attempt.brief),
             prompt=prompt or None,
             reply=attempt.reply,

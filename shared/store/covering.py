@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from shared.alert import Severity
@@ -18,6 +18,7 @@ from shared.incident import Diagnosis, RelatedIncident, Status
 from shared.moment import now
 from shared.store.work import Claim, give_back, hold
 from shared.tables import AttemptRow, IncidentRow, WorkRow
+from shared.transaction import Transaction
 
 LOOK_AGAIN: Final = timedelta(seconds=15)
 """A follower that nobody wakes looks by itself after so long."""
@@ -45,11 +46,11 @@ def leader(database: Database, claim: Claim, services: Collection[str], window: 
     if claim.attempt > 1 or not services:
         return None  # "Investigate again" asks for an analysis of its own
     with database.writing() as session:
-        hold(session, claim)
+        hold(Transaction.of(session), claim)
         try:
             return _leader(session, claim, services, window)
         except Awaited as awaited:
-            give_back(session, claim, awaited.pause, None, counts=False)
+            give_back(Transaction.of(session), claim, awaited.pause, None, counts=False)
             reason = awaited
     raise reason
 
@@ -89,11 +90,17 @@ def split_off(session: Session, row: IncidentRow) -> None:
     row.covered_by = None
 
 
-def awakened(session: Session, incident_id: str) -> tuple[str, ...]:
+def awakened(transaction: Transaction, incident_id: str) -> tuple[str, ...]:
     """The work of those who wait for this incident's analysis."""
-    waiting = select(WorkRow.id).join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
-    query = waiting.where(IncidentRow.covered_by == incident_id, WorkRow.kind == "diagnose", WorkRow.state == "pending")
-    return tuple(session.scalars(query))
+    return tuple(work_id for (work_id,) in transaction.rows(_AWAKENED, {"incident": incident_id}))
+
+
+_AWAKENED: Final = (
+    select(WorkRow.id)
+    .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
+    .where(IncidentRow.covered_by == bindparam("incident"))
+    .where(WorkRow.kind == "diagnose", WorkRow.state == "pending")
+)
 
 
 def covering(session: Session, row: IncidentRow) -> RelatedIncident | None:

@@ -21,8 +21,9 @@ from shared.moment import now
 from shared.store import arrivals, covering, opening, pushes
 from shared.store.arrivals import Accepted, Arrival
 from shared.store.opening import arrival
-from shared.store.work import new_work, work_id
+from shared.store.work import open_work, work_id, work_row
 from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
+from shared.transaction import Transaction
 
 FORGOTTEN: Final = timedelta(hours=24)
 """An incident that nobody resolved and nothing fired for so long is over: many senders never say "resolved"."""
@@ -335,8 +336,9 @@ def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
 
 def _start_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
     session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment))
-    session.flush()
-    return new_work(session, row.id, row.attempt, "investigate", moment=moment, waits=True)
+    opened = work_row(row.id, row.attempt, "investigate", moment=moment, waits=True)
+    (work_id,) = open_work(Transaction.of(session), [opened])
+    return work_id
 
 
 def _next_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import CursorResult, bindparam, exists, or_, select, update
+from sqlalchemy import BindParameter, Table, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from shared.database import Database, insert_unless_there
+from shared.database import Database, UtcDateTime
 from shared.incident import Status
 from shared.moment import now
-from shared.store.work import LEASE, Claim, complete, give_back, new_work
+from shared.store.work import LEASE, SEEN, Claim, complete, give_back, open_work, work_row
 from shared.tables import AttemptRow, IncidentRow, NotificationRow, WorkRow
+from shared.transaction import Transaction
 
 Stage = Literal["brief", "result", "update"]
 """What a push is for: the brief of an attempt, its end, or that the alert was resolved or fires again."""
@@ -56,36 +57,30 @@ def recipient_of(subject: str) -> tuple[str, Stage]:
 
 def addressed(database: Database, incident_id: str) -> Addressed:
     """Of this incident. Raises sqlalchemy.exc.NoResultFound."""
-    with database.reading() as session:
-        return Addressed(*session.execute(_ADDRESSED, {"incident": incident_id}).one())
-
-
-_ADDRESSED: Final = select(
-    IncidentRow.service, IncidentRow.severity, IncidentRow.sender, IncidentRow.callback_url
-).where(IncidentRow.id == bindparam("incident"))
+    with database.looking() as look:
+        return Addressed(*look.one(_ADDRESSED, {"incident": incident_id}))
 
 
 def open_briefs(
-    session: Session, incident_id: str, attempt: int, recipients: Iterable[str], moment: datetime
+    transaction: Transaction, incident_id: str, attempt: int, recipients: Iterable[str], moment: datetime
 ) -> tuple[str, ...]:
     """Opens the pushes of a brief, unless an earlier brief of the attempt did. Whoever has a diagnosis from an earlier
     attempt is not shown less meanwhile.
     """
-    if attempt > 1:
-        earlier = exists().where(AttemptRow.incident_id == incident_id, AttemptRow.outcome == Status.DONE)
-        if session.scalar(select(earlier)):
-            return ()
-    opened = select(WorkRow.subject).where(
-        WorkRow.incident_id == incident_id, WorkRow.attempt == attempt, WorkRow.kind == "deliver"
-    )
-    known = set(session.scalars(opened))
+    recipients = tuple(recipients)
+    key = {"incident": incident_id, "current": attempt}
+    if not recipients or (attempt > 1 and transaction.row(_DIAGNOSED, key)):
+        return ()
+    known = {subject for (subject,) in transaction.rows(_OPENED, key)}
     subjects = [subject for each in recipients if (subject := f"{each}.brief") not in known]
-    return tuple(_opened(session, incident_id, attempt, subject, moment) for subject in subjects)
+    return _open(transaction, incident_id, attempt, subjects, moment)
 
 
-def open_results(session: Session, claim: Claim, recipients: Iterable[str], moment: datetime) -> tuple[str, ...]:
+def open_results(
+    transaction: Transaction, claim: Claim, recipients: Iterable[str], moment: datetime
+) -> tuple[str, ...]:
     """Opens the pushes of the end of an attempt."""
-    return tuple(_opened(session, claim.incident_id, claim.attempt, each, moment) for each in recipients)
+    return _open(transaction, claim.incident_id, claim.attempt, recipients, moment)
 
 
 def open_updates(session: Session, row: IncidentRow, moment: datetime) -> tuple[str, ...]:
@@ -95,7 +90,7 @@ def open_updates(session: Session, row: IncidentRow, moment: datetime) -> tuple[
     what = f"{'resolved' if row.resolved_at else 'firing'}.{row.fire_count}"
     kept = session.scalars(select(NotificationRow).where(NotificationRow.incident_id == row.id))
     told = sorted(each.recipient for each in kept if each.kept)
-    return tuple(_opened(session, row.id, row.attempt, f"{each}.{what}", moment) for each in told)
+    return _open(Transaction.of(session), row.id, row.attempt, [f"{each}.{what}" for each in told], moment)
 
 
 def begin(database: Database, claim: Claim) -> Mapping[str, str]:
@@ -105,90 +100,117 @@ def begin(database: Database, claim: Claim) -> Mapping[str, str]:
     recipient, _ = recipient_of(claim.subject)
     moment = now()
     reason: Exception
-    with database.writing() as session:
-        key = {"incident_id": claim.incident_id, "recipient": recipient}
-        insert_unless_there(session, NotificationRow, {**key, "kept": {}})
-        if _pointless(session, claim):
-            complete(session, claim, state="cancelled")
+    with database.transaction() as transaction:
+        row = {"incident_id": claim.incident_id, "recipient": recipient, "kept": {}}
+        transaction.insert(NotificationRow, [row], "kept")
+        busy = {**_holder(claim), "moment": moment, "until": moment + LEASE}
+        if _pointless(transaction, claim):
+            complete(transaction, claim, state="cancelled")
             reason = Pointless()
-        elif _taken(session, claim, recipient, moment):
-            return dict(session.get_one(NotificationRow, (claim.incident_id, recipient)).kept)
+        elif taken := transaction.row(_TAKEN, busy):
+            (kept,) = taken
+            return dict(kept)
         else:
-            give_back(session, claim, BUSY, None, counts=False)
+            give_back(transaction, claim, BUSY, None, counts=False)
             reason = Busy()
     raise reason
 
 
 def keep(database: Database, claim: Claim, kept: Mapping[str, str]) -> None:
     """Stores what the next push to the same recipient has to know, at once: whatever becomes of this one."""
-    with database.writing() as session:
-        session.execute(_held(claim).values(kept=dict(kept)))
+    with database.transaction() as transaction:
+        transaction.count(_KEPT, {**_holder(claim), "kept": dict(kept)})
 
 
 def delivered(database: Database, claim: Claim, error: str | None = None) -> tuple[str, ...]:
     """Closes a push: done, or dead with its error. Gives those that waited for it. Raises Fenced."""
-    with database.writing() as session:
-        complete(session, claim, error=error)
-        session.execute(update(IncidentRow).where(IncidentRow.id == claim.incident_id).values(revision=_NEXT))
-        return _released(session, claim)
+    with database.transaction() as transaction:
+        complete(transaction, claim, error=error)
+        transaction.count(SEEN, {"incident": claim.incident_id})
+        return _released(transaction, claim)
 
 
 def put_off(database: Database, claim: Claim, pause: timedelta, reason: str) -> tuple[str, ...]:
     """Gives a push up until its next try. Gives those that waited for it."""
-    with database.writing() as session:
-        give_back(session, claim, pause, reason)
-        return _released(session, claim)
+    with database.transaction() as transaction:
+        give_back(transaction, claim, pause, reason)
+        return _released(transaction, claim)
 
 
-_NEXT: Final = IncidentRow.revision + 1
+def _open(
+    transaction: Transaction, incident_id: str, attempt: int, subjects: Iterable[str], moment: datetime
+) -> tuple[str, ...]:
+    rows = [work_row(incident_id, attempt, "deliver", subject, moment=moment) for subject in subjects]
+    return open_work(transaction, rows)
 
 
-def _opened(session: Session, incident_id: str, attempt: int, subject: str, moment: datetime) -> str:
-    return new_work(session, incident_id, attempt, "deliver", subject, moment=moment)
-
-
-def _pointless(session: Session, claim: Claim) -> bool:
+def _pointless(transaction: Transaction, claim: Claim) -> bool:
     """By how the incident stands, and no clock: a brief when the attempt is over, a result when there is a newer
     attempt, which has an end of its own; and that it was resolved, when it fires again.
     """
-    row = session.get_one(IncidentRow, claim.incident_id)
     _, stage = recipient_of(claim.subject)
+    key = {"incident": claim.incident_id}
+    (standing,) = transaction.rows(_STANDING, key)
+    current, resolved_at, fire_count, over, briefed = standing
     if stage == "update":
         _, what, count = claim.subject.split(".")
-        shown = session.get_one(AttemptRow, (row.id, row.attempt))
-        return (what == "resolved") != bool(row.resolved_at) or int(count) != row.fire_count or not shown.brief
-    if row.attempt != claim.attempt:
-        return True
-    return stage == "brief" and session.get_one(AttemptRow, (row.id, claim.attempt)).finished_at is not None
+        return (what == "resolved") != bool(resolved_at) or int(count) != fire_count or not briefed
+    return current != claim.attempt or (stage == "brief" and over)
 
 
-def _taken(session: Session, claim: Claim, recipient: str, moment: datetime) -> bool:
-    free = or_(NotificationRow.busy_until.is_(None), NotificationRow.busy_until < moment)
-    take = (
-        update(NotificationRow)
-        .where(NotificationRow.incident_id == claim.incident_id, NotificationRow.recipient == recipient, free)
-        .values(busy_with=claim.owner, busy_until=moment + LEASE)
-    )
-    return cast("CursorResult[Any]", session.execute(take)).rowcount == 1
-
-
-def _held(claim: Claim) -> Any:
+def _released(transaction: Transaction, claim: Claim) -> tuple[str, ...]:
+    transaction.count(_FREED, _holder(claim))
     recipient, _ = recipient_of(claim.subject)
-    return update(NotificationRow).where(
-        NotificationRow.incident_id == claim.incident_id,
-        NotificationRow.recipient == recipient,
-        NotificationRow.busy_with == claim.owner,
-    )
+    waiting = transaction.rows(_WAITING, {"incident": claim.incident_id, "soon": now() + BUSY, "mine": claim.work_id})
+    return tuple(work_id for work_id, subject in waiting if recipient_of(subject)[0] == recipient)
 
 
-def _released(session: Session, claim: Claim) -> tuple[str, ...]:
-    session.execute(_held(claim).values(busy_with=None, busy_until=None))
+def _holder(claim: Claim) -> dict[str, Any]:
     recipient, _ = recipient_of(claim.subject)
-    waiting = select(WorkRow.id, WorkRow.subject).where(
-        WorkRow.incident_id == claim.incident_id,
-        WorkRow.kind == "deliver",
-        WorkRow.state == "pending",
-        WorkRow.due_at <= now() + BUSY,
-        WorkRow.id != claim.work_id,
+    return {"incident": claim.incident_id, "recipient": recipient, "holder": claim.owner}
+
+
+# Built once: SQLAlchemy takes longer to build a statement than to run it.
+_INCIDENTS, _ATTEMPTS, _WORK, _NOTIFICATIONS = (
+    cast("Table", row.__table__) for row in (IncidentRow, AttemptRow, WorkRow, NotificationRow)
+)
+_INCIDENT: Final[BindParameter[str]] = bindparam("incident")
+_ADDRESSED: Final = select(
+    _INCIDENTS.c.service, _INCIDENTS.c.severity, _INCIDENTS.c.sender, _INCIDENTS.c.callback_url
+).where(_INCIDENTS.c.id == _INCIDENT)
+_DIAGNOSED: Final = (
+    select(_ATTEMPTS.c.number).where(_ATTEMPTS.c.incident_id == _INCIDENT, _ATTEMPTS.c.outcome == Status.DONE).limit(1)
+)
+_OPENED: Final = select(_WORK.c.subject).where(
+    _WORK.c.incident_id == _INCIDENT, _WORK.c.attempt == bindparam("current"), _WORK.c.kind == "deliver"
+)
+_STANDING: Final = (
+    select(
+        _INCIDENTS.c.attempt,
+        _INCIDENTS.c.resolved_at,
+        _INCIDENTS.c.fire_count,
+        _ATTEMPTS.c.finished_at.is_not(None),
+        _ATTEMPTS.c.brief.is_not(None),
     )
-    return tuple(work_id for work_id, subject in session.execute(waiting) if recipient_of(subject)[0] == recipient)
+    .join(_ATTEMPTS, (_ATTEMPTS.c.incident_id == _INCIDENTS.c.id) & (_ATTEMPTS.c.number == _INCIDENTS.c.attempt))
+    .where(_INCIDENTS.c.id == _INCIDENT)
+)
+_OF_RECIPIENT: Final = update(_NOTIFICATIONS).where(
+    _NOTIFICATIONS.c.incident_id == _INCIDENT, _NOTIFICATIONS.c.recipient == bindparam("recipient")
+)
+_MOMENT, _UNTIL, _SOON = (bindparam(name, type_=UtcDateTime) for name in ("moment", "until", "soon"))
+_TAKEN: Final = (
+    _OF_RECIPIENT.where(or_(_NOTIFICATIONS.c.busy_until.is_(None), _NOTIFICATIONS.c.busy_until < _MOMENT))
+    .values(busy_with=bindparam("holder"), busy_until=_UNTIL)
+    .returning(_NOTIFICATIONS.c.kept)
+)
+_OF_HOLDER: Final = _OF_RECIPIENT.where(_NOTIFICATIONS.c.busy_with == bindparam("holder"))
+_KEPT: Final = _OF_HOLDER.values(kept=bindparam("kept"))
+_FREED: Final = _OF_HOLDER.values(busy_with=None, busy_until=None)
+_WAITING: Final = select(_WORK.c.id, _WORK.c.subject).where(
+    _WORK.c.incident_id == _INCIDENT,
+    _WORK.c.kind == "deliver",
+    _WORK.c.state == "pending",
+    _WORK.c.due_at <= _SOON,
+    _WORK.c.id != bindparam("mine"),
+)

@@ -34,6 +34,7 @@ from shared.store.findings import coverage_of, facts_of
 from shared.store.pushes import recipient_of
 from shared.store.related import related_incidents
 from shared.tables import AlertRow, AttemptRow, IncidentRow, WorkRow
+from shared.transaction import Transaction
 
 _ID: Final = re.compile(r"[a-z0-9]{1,40}")
 
@@ -93,12 +94,12 @@ def incident(database: Database, incident_id: str) -> Incident | None:
         attempts = session.scalars(
             select(AttemptRow).where(AttemptRow.incident_id == incident_id).order_by(AttemptRow.number)
         ).all()
-        current = attempts[-1]
+        current, look = attempts[-1], Transaction.of(session)
         return Incident(
             **_summary(row, current),
             alerts=_alerts(session, incident_id),
-            coverage=coverage_of(session, incident_id, current.number),
-            facts=facts_of(session, incident_id, current.number),
+            coverage=coverage_of(look, incident_id, current.number),
+            facts=facts_of(look, incident_id, current.number),
             brief=Brief.model_validate(current.brief) if current.brief else None,
             diagnosis=Diagnosis.model_validate(current.diagnosis) if current.diagnosis else None,
             analysis=current.analysis,

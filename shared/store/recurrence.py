@@ -7,17 +7,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Select, bindparam, select, text, tuple_, union
+from sqlalchemy import BindParameter, Select, bindparam, func, select, tuple_, union
 from sqlalchemy.orm import Session
 
-from shared.database import Database, UtcDateTime, insert_unless_there
-from shared.incident import Coverage, Fact, Feedback, Status
+from shared.database import Database, UtcDateTime
+from shared.incident import Feedback, Status
 from shared.recurrence import Outcome, Past, Sighting
+from shared.store.beginnings import Reported
 from shared.store.feedback import feedback_of
-from shared.store.findings import add
 from shared.store.related import WINDOW
-from shared.store.work import Claim
-from shared.tables import AttemptRow, FactRow, FeedbackRow, IncidentRow, SignatureRow
+from shared.tables import AttemptRow, FeedbackRow, IncidentRow, SignatureRow
 
 MOST_SIGHTINGS: Final = 300
 """Of each signature, the latest; and as many of the latest incidents count for its rarity."""
@@ -29,27 +28,24 @@ LOOK_SECONDS: Final = 1
 """The brief does not wait longer for this, where the database can be told so."""
 
 
-def seen_before(database: Database, incident_id: str, keys: Collection[str]) -> Past:
+def seen_before(database: Database, incident: Reported, keys: Collection[str]) -> Past:
     """Where the signatures were seen before this incident. What began about the same time is no earlier incident but
     the same storm, unless it was over when this one came or somebody judged it already.
     """
     if not keys:
         return Past()
-    with database.reading() as session:
+    values = {
+        **{f"key_{number}": key for number, key in enumerate(keys)},
+        "mine": incident.incident_id,
+        "received": incident.received_at,
+        "earlier": incident.started_at - WINDOW,
+        "later": incident.started_at + WINDOW,
+    }
+    with database.transaction() as transaction:
         if not database.is_sqlite:  # which waits for no lock when it reads
-            session.execute(text(f"SET LOCAL statement_timeout = {LOOK_SECONDS * 1000}"))
-        started_at, received_at = session.execute(_TIMES, {"mine": incident_id}).one()
-        values = {
-            **{f"key_{number}": key for number, key in enumerate(keys)},
-            "keys": list(keys),
-            "mine": incident_id,
-            "received": received_at,
-            "earlier": started_at - WINDOW,
-            "later": started_at + WINDOW,
-        }
-        sightings = tuple(Sighting(*row) for row in session.execute(_seen(len(keys)), values))
-        starts = session.scalars(_LATELY_DONE).all()
-        return Past(sightings, len(starts), min(starts, default=None))
+            transaction.plain(f"SET LOCAL statement_timeout = {LOOK_SECONDS * 1000}")
+        sightings = tuple(Sighting(*row) for row in transaction.rows(_seen(len(keys)), values))
+        return Past(sightings, *transaction.one(_LATELY_DONE, {}))
 
 
 def outcomes(database: Database, groups: Sequence[Sequence[str]]) -> list[Outcome]:
@@ -67,53 +63,23 @@ def outcomes(database: Database, groups: Sequence[Sequence[str]]) -> list[Outcom
         return [_outcome(rows[each], diagnoses.get(each), said.get(each)) for each in chosen]
 
 
-def remember(database: Database, claim: Claim, keys: Collection[str], facts: Sequence[Fact], line: Coverage) -> None:
-    """Stores the incident's own signatures, and once for each attempt what was found about earlier incidents."""
-    with database.writing() as session:
-        attempt = {"mine": claim.incident_id, "current": claim.attempt}
-        if session.scalar(_UNDER_WAY, attempt) is None:
-            return
-        started_at, _ = session.execute(_TIMES, attempt).one()
-        for key in keys:
-            values = {"incident_id": claim.incident_id, "key": key, "started_at": started_at}
-            insert_unless_there(session, SignatureRow, values)
-        told = session.scalar(_TOLD, {**attempt, "source": line.source})
-        if told is None:  # else whoever did this before died later on: its facts keep their numbers
-            add(session, claim, facts, (line,))
-
-
 # Built once, for so many keys: SQLAlchemy takes longer to build these statements than to run them.
 _EARLIER, _LATER, _RECEIVED = (bindparam(name, type_=UtcDateTime) for name in ("earlier", "later", "received"))
 _MINE: Final[BindParameter[str]] = bindparam("mine")
-_TIMES: Final = select(IncidentRow.started_at, IncidentRow.received_at).where(IncidentRow.id == _MINE)
-_CURRENT: Final[BindParameter[int]] = bindparam("current")
-_UNDER_WAY: Final = (
-    select(AttemptRow.number)
-    .where(AttemptRow.incident_id == _MINE, AttemptRow.number == _CURRENT, AttemptRow.finished_at.is_(None))
-    .with_for_update()
-)
-_TOLD: Final = (
-    select(FactRow.number)
-    .where(FactRow.incident_id == _MINE, FactRow.attempt == _CURRENT, FactRow.source == bindparam("source"))
-    .limit(1)
-)
-_LATELY_DONE: Final = (
+_LATEST: Final = (
     select(IncidentRow.started_at)
     .where(IncidentRow.status == Status.DONE)
     .order_by(IncidentRow.received_at.desc())
     .limit(MOST_SIGHTINGS)
+    .subquery()
 )
-_ABOUT_THE_SAME_TIME: Final = (
-    select(SignatureRow.key, SignatureRow.incident_id)
-    .where(SignatureRow.key.in_(bindparam("keys", expanding=True)), SignatureRow.incident_id != _MINE)
-    .where(SignatureRow.started_at.between(_EARLIER, _LATER))
-)
+_LATELY_DONE: Final = select(func.count(), func.min(_LATEST.c.started_at))
 
 
 @cache
 def _seen(keys: int) -> Select[str, str, str, datetime]:
     """Where one of so many keys was seen: key, incident, its service and its start."""
-    seen = union(*(_before(number) for number in range(keys)), _over(), _judged()).subquery()
+    seen = union(*(_before(number) for number in range(keys)), _over(keys), _judged(keys)).subquery()
     found = select(seen.c.key, seen.c.incident_id, IncidentRow.service, IncidentRow.started_at)
     return found.join(IncidentRow, IncidentRow.id == seen.c.incident_id)
 
@@ -128,15 +94,24 @@ def _before(number: int) -> Select[Any]:
     return select(latest.subquery())
 
 
-def _over() -> Select[Any]:
-    latest = _ABOUT_THE_SAME_TIME.order_by(SignatureRow.started_at.desc()).limit(MOST_SIGHTINGS).subquery()
+def _about_the_same_time(keys: int) -> Select[str, str]:
+    any_of_them: list[BindParameter[str]] = [bindparam(f"key_{number}") for number in range(keys)]
+    return (
+        select(SignatureRow.key, SignatureRow.incident_id)
+        .where(SignatureRow.key.in_(any_of_them), SignatureRow.incident_id != _MINE)
+        .where(SignatureRow.started_at.between(_EARLIER, _LATER))
+    )
+
+
+def _over(keys: int) -> Select[Any]:
+    latest = _about_the_same_time(keys).order_by(SignatureRow.started_at.desc()).limit(MOST_SIGHTINGS).subquery()
     over = select(IncidentRow.id).where(IncidentRow.id == latest.c.incident_id)
     return select(latest).where(over.where(IncidentRow.resolved_at <= _RECEIVED).exists())
 
 
-def _judged() -> Select[str, str]:
+def _judged(keys: int) -> Select[str, str]:
     lately = select(FeedbackRow.incident_id).order_by(FeedbackRow.at.desc()).limit(MOST_JUDGED).subquery()
-    return _ABOUT_THE_SAME_TIME.where(SignatureRow.incident_id.in_(select(lately.c.incident_id)))
+    return _about_the_same_time(keys).where(SignatureRow.incident_id.in_(select(lately.c.incident_id)))
 
 
 def _most_telling(group: Sequence[str], said: dict[str, Feedback]) -> str:

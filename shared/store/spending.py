@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, case, func, select, text, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.database import Database
@@ -65,44 +65,59 @@ def note(database: Database, call: Call, budget: Budget) -> int:
     already: a budget is exceeded by one call at most.
     """
     moment = now()
+    row = {
+        "day": _day(moment),
+        "at": moment,
+        "incident_id": call.incident_id,
+        "attempt": call.attempt,
+        "service": call.service,
+        "provider": call.provider,
+        "model": call.model,
+        "input_tokens": call.estimated_tokens,
+    }
+    if not budget.limited:
+        with database.looking() as look:
+            return int(look.one(_NOTED, row)[0])
     with database.writing() as session:
-        if budget.limited:
-            if not database.is_sqlite:  # SQLite's writers come one at a time anyway
-                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            _refuse_beyond(budget, _spent(session, moment))
-        row = ModelCallRow(
-            day=_day(moment),
-            at=moment,
-            incident_id=call.incident_id,
-            attempt=call.attempt,
-            service=call.service,
-            provider=call.provider,
-            model=call.model,
-            settled=False,
-            input_tokens=call.estimated_tokens,
-            output_tokens=0,
-            cached_tokens=0,
-        )
-        session.add(row)
-        session.flush()
-        return row.id
+        if not database.is_sqlite:  # SQLite's writers come one at a time anyway
+            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _refuse_beyond(budget, _spent(session, moment))
+        return int(session.execute(_NOTED, row).scalar_one())
 
 
 def settle(database: Database, number: int, model: str, usage: Usage) -> None:
     """What the call took in the end; nothing, as far as is known, when it failed."""
-    with database.writing() as session:
-        session.execute(
-            update(ModelCallRow)
-            .where(ModelCallRow.id == number)
-            .values(
-                settled=True,
-                model=model,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cached_tokens=usage.cached_tokens,
-                cost_usd=usage.cost_usd,
-            )
-        )
+    taken = usage.model_dump(include={"input_tokens", "output_tokens", "cached_tokens", "cost_usd"})
+    with database.looking() as look:
+        look.count(_SETTLED, {"number": number, "name": model, **taken})
+
+
+_CALLS: Final = cast("Table", ModelCallRow.__table__)
+_NOTED: Final = (
+    insert(_CALLS)
+    .values(
+        settled=False,
+        output_tokens=0,
+        cached_tokens=0,
+        **{
+            name: bindparam(name, type_=_CALLS.c[name].type)
+            for name in ("day", "at", "incident_id", "attempt", "service", "provider", "model", "input_tokens")
+        },
+    )
+    .returning(_CALLS.c.id)
+)
+_SETTLED: Final = (
+    update(_CALLS)
+    .where(_CALLS.c.id == bindparam("number"))
+    .values(
+        settled=True,
+        model=bindparam("name"),
+        **{
+            name: bindparam(name, type_=_CALLS.c[name].type)
+            for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd")
+        },
+    )
+)
 
 
 def take_back(database: Database, number: int) -> None:

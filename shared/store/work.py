@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -28,9 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from shared.database import Database, UtcDateTime, insert_unless_there
+from shared.database import Database, UtcDateTime
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.tables import IncidentRow, WorkRow
+from shared.transaction import Transaction
 
 _WORK: Final = cast("Table", WorkRow.__table__)
 
@@ -74,22 +75,10 @@ class Fenced(Exception):
     """The lease was lost and somebody else may have done the work: what was found must be thrown away."""
 
 
-def new_work(
-    session: Session,
-    incident_id: str,
-    attempt: int,
-    kind: str,
-    subject: str = "",
-    *,
-    moment: datetime,
-    waits: bool = False,
-) -> str:
-    """Adds a piece of work unless it is there, and gives its id. What `waits` cannot be claimed before it is admitted
-    (`shared.store.admission`).
-    """
-    row = work_row(incident_id, attempt, kind, subject, moment=moment, waits=waits)
-    insert_unless_there(session, WorkRow, row)
-    return str(row["id"])
+def open_work(transaction: Transaction, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Adds pieces of work (`work_row`) unless they are there, and gives their ids."""
+    transaction.insert(WorkRow, rows, "kept")
+    return tuple(str(row["id"]) for row in rows)
 
 
 def work_id(incident_id: str, attempt: int, kind: str, subject: str = "") -> str:
@@ -100,7 +89,9 @@ def work_id(incident_id: str, attempt: int, kind: str, subject: str = "") -> str
 def work_row(
     incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime, waits: bool = False
 ) -> dict[str, Any]:
-    """The row of a new piece of work."""
+    """The row of a new piece of work. What `waits` cannot be claimed before it is admitted: see
+    `shared.store.admission`.
+    """
     return {
         "id": work_id(incident_id, attempt, kind, subject),
         "incident_id": incident_id,
@@ -109,9 +100,37 @@ def work_row(
         "subject": subject,
         "state": "waiting" if waits else "pending",
         "due_at": moment + UNPUBLISHED,
+        "deadline_at": None,
+        "owner": None,
         "tries": 0,
         "created_at": moment,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """That whoever stores a stage does the next one too: its work is claimed where it is opened."""
+
+    within: timedelta | None = None
+    """The time after which others stop waiting for the result of a source."""
+
+
+def next_rows(
+    claim: Claim, kind: str, subjects: Sequence[str], moment: datetime, going_on: GoingOn | None
+) -> list[dict[str, Any]]:
+    """The rows of the next stage's work: to be published, or in the hands of whoever has the claim."""
+    rows = [work_row(claim.incident_id, claim.attempt, kind, subject, moment=moment) for subject in subjects]
+    if going_on is None:
+        return rows
+    held = {"state": "running", "owner": claim.owner, "due_at": moment + LEASE, "tries": 1}
+    deadline = moment + going_on.within if going_on.within else None
+    return [{**row, **held, "deadline_at": deadline} for row in rows]
+
+
+def next_claim(claim: Claim, work_id: str) -> Claim:
+    """The claim on work of the next stage that was opened by whoever goes on with it."""
+    kind, _, subject = work_id.split(".", 2)[2].partition(".")
+    return replace(claim, work_id=work_id, kind=kind, subject=subject, tries=1, lapses=0)
 
 
 def claim(database: Database, work_id: str, within: timedelta | None = None) -> Claim | None:
@@ -124,64 +143,67 @@ def claim(database: Database, work_id: str, within: timedelta | None = None) -> 
 
 def claim_all(database: Database, work_ids: Sequence[str], within: timedelta | None = None) -> list[Claim]:
     """The claims on those of some pieces of work that can be had, in one transaction; `within` as for `claim`."""
-    moment = now()
-    owner = secrets.token_hex(8)
+    owner, moment = secrets.token_hex(8), now()
+    with database.transaction() as transaction:
+        # In one order, so that no two can wait for each other.
+        taken = [take(transaction, work_id, owner, moment, within) for work_id in sorted(work_ids)]
+    return [claim for claim in taken if claim is not None]
+
+
+def take(
+    transaction: Transaction, work_id: str, owner: str, moment: datetime, within: timedelta | None = None
+) -> Claim | None:
+    """`claim` inside a transaction, for `owner`: a token that nobody else has."""
     values = {
-        "ids": list(work_ids),
-        **dict(zip(("moment", "far", "farthest"), _bounds(moment), strict=True)),
+        "work_id": work_id,
+        **bounds(moment),
         "claimer": owner,
         "lease": moment + LEASE,
         "deadline": moment + within if within else None,
     }
-    with database.writing() as session:
-        taken = session.execute(_TAKE, values).all()
-    return [
-        Claim(work_id, incident_id, attempt, kind, subject, owner, tries, lapses)
-        for work_id, incident_id, attempt, kind, subject, tries, lapses in taken
-    ]
+    found = transaction.row(_TAKE, values)
+    if found is None:
+        return None
+    incident_id, attempt, kind, subject, tries, lapses = found
+    return Claim(work_id, incident_id, attempt, kind, subject, owner, tries, lapses)
 
 
 def complete(
-    session: Session, claim: Claim, error: str | None = None, state: Literal["done", "cancelled"] = "done"
+    transaction: Transaction, claim: Claim, error: str | None = None, state: Literal["done", "cancelled"] = "done"
 ) -> None:
     """Marks the work done, inside the transaction that stores its result; or cancelled, when it became pointless.
     Raises Fenced when the lease was lost.
     """
     values = {"work_id": claim.work_id, "holder": claim.owner, "moment": now(), "reason": error, "end": state}
-    if _count(session, _DONE, values) == 0:
+    if transaction.count(_DONE, values) == 0:
         raise Fenced(claim.work_id)
 
 
-def hold(session: Session, claim: Claim) -> None:
+def hold(transaction: Transaction, claim: Claim) -> None:
     """Keeps the claim in force until the end of the transaction. Raises Fenced when the lease was lost."""
-    if session.scalar(_HELD, {"work_id": claim.work_id, "holder": claim.owner}) is None:
+    if transaction.row(_HELD, {"work_id": claim.work_id, "holder": claim.owner}) is None:
         raise Fenced(claim.work_id)
 
 
 def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
     """Gives the work up, in a transaction of its own: see `give_back`."""
-    with database.writing() as session:
-        give_back(session, claim, delay, error, counts)
+    with database.transaction() as transaction:
+        give_back(transaction, claim, delay, error, counts)
 
 
-def give_back(session: Session, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
+def give_back(transaction: Transaction, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:
     """Gives the work up, to be taken up again after `delay`. `counts` is False when nothing was wrong with the work
     itself (a stop in the middle), so that the try is not held against it.
     """
-    back = (
-        update(WorkRow)
-        .where(WorkRow.id == claim.work_id, WorkRow.state == "running", WorkRow.owner == claim.owner)
-        .values(
-            state="pending",
-            owner=None,
-            due_at=now() + delay,
-            error=error,
-            tries=WorkRow.tries if counts else WorkRow.tries - 1,
-        )
-    )
-    if _count(session, back) and claim.kind == "deliver":  # the incident tells of its pushes
-        seen = update(IncidentRow).where(IncidentRow.id == claim.incident_id)
-        session.execute(seen.values(revision=IncidentRow.revision + 1))
+    values = {
+        "work_id": claim.work_id,
+        "holder": claim.owner,
+        "due": now() + delay,
+        "reason": error,
+        "untried": 0 if counts else 1,
+    }
+    if transaction.count(_BACK, values) and claim.kind == "deliver":  # the incident tells of its pushes
+        transaction.count(SEEN, {"incident": claim.incident_id})
 
 
 def renew(database: Database, claims: Sequence[Claim]) -> None:
@@ -214,7 +236,7 @@ def sweep(database: Database) -> Stranded:
     """
     moment = now()
     with database.writing() as session:
-        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(*_bounds(moment)))
+        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(*bounds(moment).values()))
         publish = []
         for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
             lapsed = row.state == "running"
@@ -238,17 +260,25 @@ def _due(moment: Any, far: Any, farthest: Any) -> ColumnElement[bool]:
     return or_(_WORK.c.due_at < moment, and_(not_(pause), _WORK.c.due_at > far), _WORK.c.due_at > farthest)
 
 
-def _bounds(moment: datetime) -> tuple[datetime, datetime, datetime]:
-    """What `_due` compares with at that moment."""
-    return moment, moment + CLOCK_TOLERANCE, moment + LONGEST_PAUSE + CLOCK_TOLERANCE
+def bounds(moment: datetime) -> dict[str, datetime]:
+    """What `CLAIMABLE` compares with at that moment."""
+    return {
+        "moment": moment,
+        "far": moment + CLOCK_TOLERANCE,
+        "farthest": moment + LONGEST_PAUSE + CLOCK_TOLERANCE,
+    }
 
 
 # Built once: SQLAlchemy takes longer to build a statement than to run it.
-_AT: Final = {name: bindparam(name, type_=UtcDateTime) for name in ("moment", "far", "farthest", "lease", "deadline")}
+_AT: Final = {
+    name: bindparam(name, type_=UtcDateTime) for name in ("moment", "far", "farthest", "lease", "deadline", "due")
+}
 _LAPSED: Final = and_(_WORK.c.state == "running", _due(_AT["moment"], _AT["far"], _AT["farthest"]))
+CLAIMABLE: Final = and_(_WORK.c.id == bindparam("work_id"), or_(_WORK.c.state == "pending", _LAPSED))
+"""Whether a piece of work can be had, with `bounds`."""
 _TAKE: Final = (
     update(_WORK)
-    .where(_WORK.c.id.in_(bindparam("ids", expanding=True)), or_(_WORK.c.state == "pending", _LAPSED))
+    .where(CLAIMABLE)
     .values(
         state="running",
         owner=bindparam("claimer"),
@@ -258,7 +288,6 @@ _TAKE: Final = (
         lapses=_WORK.c.lapses + case((_LAPSED, 1), else_=0),
     )
     .returning(
-        _WORK.c.id,
         _WORK.c.incident_id,
         _WORK.c.attempt,
         _WORK.c.kind,
@@ -276,6 +305,22 @@ _DONE: Final = (
     .values(state=bindparam("end"), owner=None, error=bindparam("reason"), finished_at=_AT["moment"])
 )
 _HELD: Final = select(_WORK.c.id).where(_MINE).with_for_update()
+_BACK: Final = (
+    update(_WORK)
+    .where(_MINE)
+    .values(
+        state="pending",
+        owner=None,
+        due_at=_AT["due"],
+        error=bindparam("reason"),
+        tries=_WORK.c.tries - bindparam("untried"),
+    )
+)
+_INCIDENTS: Final = cast("Table", IncidentRow.__table__)
+SEEN: Final = (
+    update(_INCIDENTS).where(_INCIDENTS.c.id == bindparam("incident")).values(revision=_INCIDENTS.c.revision + 1)
+)
+"""What an incident shows has changed."""
 
 
 def _take_over(session: Session, row: WorkRow) -> Claim | None:
@@ -289,5 +334,5 @@ def _still(row: WorkRow) -> Update:
     return update(WorkRow).where(WorkRow.id == row.id, WorkRow.state == row.state, WorkRow.due_at == row.due_at)
 
 
-def _count(session: Session, statement: Update, values: dict[str, Any] | None = None) -> int:
-    return cast("CursorResult[Any]", session.execute(statement, values)).rowcount
+def _count(session: Session, statement: Update) -> int:
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount

@@ -25,8 +25,8 @@ from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
-from shared.store import admission, findings, intake, work
-from shared.store.findings import Conclusion
+from shared.store import admission, endings, intake, work
+from shared.store.endings import Conclusion
 from shared.tables import AlertRow, AttemptRow, Base, IncidentRow
 from tests.installation import PATIENCE_SECONDS, REPOSITORY, free_port, until
 from tests.whydown.processes_seen import eventually, mentioning
@@ -267,7 +267,7 @@ def _diagnose(database: Database, count: int) -> None:
     for work_id in admitted:
         claim = work.claim(database, work_id)
         assert claim is not None
-        findings.conclude(database, claim, Conclusion(_DIAGNOSIS, "analysis"))
+        endings.conclude(database, claim, Conclusion(_DIAGNOSIS, "analysis"))
 
 
 def _only(answered: set[str]) -> str:

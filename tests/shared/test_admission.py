@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from shared.alert import Severity
 from shared.database import Database
-from shared.store import admission, findings, intake, reading, work
+from shared.store import admission, endings, intake, reading, work
 from shared.store.intake import ManualRequest
 
 
@@ -19,7 +19,7 @@ def end(database: Database, work_id: str) -> None:
     """Investigates to the end, at once."""
     claim = work.claim(database, work_id)
     assert claim is not None
-    findings.skip(database, claim, "over", (), ())
+    endings.skip(database, claim, "over", (), ())
 
 
 def position(database: Database, work_id: str) -> int | None:

@@ -11,8 +11,9 @@ import pytest
 from shared import moment
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy, Status
-from shared.store import admission, findings, intake, reading, work
-from shared.store.findings import Conclusion, Resolution
+from shared.store import admission, endings, findings, intake, reading, work
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.work import Claim, Fenced
 from tests.shared.test_intake import QUIET, alert, delivery
 
@@ -61,7 +62,7 @@ def test_work_whose_holder_died_is_taken_up(
     set_clock(jump)
     assert claimed(database, opened).lapses == 1, "by whoever hears of it"
     with pytest.raises(Fenced):
-        findings.fail(database, late, "too late")
+        endings.fail(database, late, "too late")
 
 
 @pytest.mark.parametrize("jump", DAYS)
@@ -83,9 +84,9 @@ def test_whoever_lives_and_is_late_stores_nothing_beside_the_other(
     late = claimed(database, diagnose)
     set_clock(jump)
     assert work.sweep(database).publish == (diagnose,)
-    findings.conclude(database, claimed(database, diagnose), conclusion("the other's"))
+    endings.conclude(database, claimed(database, diagnose), conclusion("the other's"))
     with pytest.raises(Fenced):
-        findings.conclude(database, late, conclusion("the late one's"))
+        endings.conclude(database, late, conclusion("the late one's"))
     document = reading.incident(database, late.incident_id)
     assert document is not None
     assert (document.status, document.analysis) == (Status.DONE, "the other's")
@@ -109,7 +110,7 @@ def test_a_push_that_waits_for_its_next_try_goes_out(
     database: Database, opened: str, set_clock: SetClock, jump: timedelta
 ) -> None:
     (diagnose,) = findings.resolve(database, claimed(database, opened), Resolution({}, "checkout", None))
-    (push,) = findings.conclude(database, claimed(database, diagnose), conclusion("a", recipients=("callback",)))
+    (push,) = endings.conclude(database, claimed(database, diagnose), conclusion("a", recipients=("callback",)))
     work.hand_back(database, claimed(database, push), work.LONGEST_PAUSE, "answered 503")
     assert work.sweep(database).publish == (), "not yet"
     set_clock(jump)

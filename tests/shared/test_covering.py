@@ -15,9 +15,10 @@ from shared.covering import Leader
 from shared.database import Database
 from shared.incident import Diagnosis, Incident, ProbableCause, ProducedBy
 from shared.moment import now
-from shared.store import admission, covering, findings, intake, reading, work
+from shared.store import admission, beginnings, covering, endings, findings, intake, reading, work
 from shared.store.covering import Awaited
-from shared.store.findings import Conclusion, Resolution
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.intake import ManualRequest
 from shared.store.work import Claim, Fenced
 from shared.tables import IncidentRow, WorkRow
@@ -36,12 +37,12 @@ def diagnosing(database: Database, service: str, severity: Severity = Severity.H
 def _diagnosing(database: Database, work_id: str) -> Claim:
     admission.admit(database, 99)
     claim = _claimed(database, work_id)
-    findings.begin(database, claim)
+    beginnings.begin(database, claim)
     return _claimed(database, findings.resolve(database, claim, Resolution({}, _service(database, claim), None))[0])
 
 
 def _service(database: Database, claim: Claim) -> str:
-    return findings.reported(database, claim.incident_id).service
+    return beginnings.reported(database, claim.incident_id).service
 
 
 def _claimed(database: Database, work_id: str) -> Claim:
@@ -53,7 +54,7 @@ def _claimed(database: Database, work_id: str) -> Claim:
 def concluded(database: Database, claim: Claim, stage: Literal["brief", "model"] = "model") -> tuple[str, ...]:
     """Its analysis is done."""
     cause = ProbableCause(statement="The disk is full", confidence=0.9)
-    return findings.conclude(database, claim, Conclusion(Diagnosis(probable_cause=cause, produced_by=_by(stage)), "x"))
+    return endings.conclude(database, claim, Conclusion(Diagnosis(probable_cause=cause, produced_by=_by(stage)), "x"))
 
 
 def _by(stage: Literal["brief", "model"]) -> ProducedBy:
@@ -109,7 +110,7 @@ def test_an_analysis_that_fails_releases_those_who_wait(database: Database) -> N
     db, api = diagnosing(database, "db"), diagnosing(database, "api")
     with pytest.raises(Awaited):
         look(database, api, "db")
-    assert findings.fail(database, db, "given up") == (api.work_id,), "whoever waits is woken"
+    assert endings.fail(database, db, "given up") == (api.work_id,), "whoever waits is woken"
     assert look(database, _claimed(database, api.work_id), "db") is None
     assert shown(database, api).covered_by is None
     assert shown(database, db).covers == ()

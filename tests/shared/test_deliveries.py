@@ -7,8 +7,9 @@ from datetime import timedelta
 from shared.database import Database
 from shared.incident import Delivery, Diagnosis, ProbableCause, ProducedBy
 from shared.moment import now
-from shared.store import admission, findings, intake, pushes, reading, work
-from shared.store.findings import Conclusion, Resolution
+from shared.store import admission, endings, findings, intake, pushes, reading, work
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.intake import ManualRequest
 from shared.store.work import Claim
 
@@ -39,7 +40,7 @@ def test_every_push_is_told_with_its_tries_and_its_end(database: Database) -> No
     cause = ProbableCause(statement="x", confidence=0.5)
     diagnosis = Diagnosis(probable_cause=cause, produced_by=ProducedBy(stage="brief"))
     conclusion = Conclusion(diagnosis, "x", recipients=("callback", "slack"))
-    opened = findings.conclude(database, _claimed(database, diagnosing), conclusion)
+    opened = endings.conclude(database, _claimed(database, diagnosing), conclusion)
     incident_id = first.incident_id
     assert [(each.id, each.to, each.state, each.tries) for each in _told(database, incident_id)] == [
         (opened[0], "callback", "waiting", 0),

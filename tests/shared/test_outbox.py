@@ -11,8 +11,9 @@ from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.incident import Brief, Diagnosis, ProbableCause, ProducedBy
 from shared.moment import now
-from shared.store import admission, findings, intake, pushes, reading, work
-from shared.store.findings import Conclusion, Resolution
+from shared.store import admission, endings, findings, intake, pushes, reading, work
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.pushes import Busy, Pointless
 from shared.store.work import Claim, Fenced
 from shared.tables import NotificationRow, WorkRow
@@ -56,11 +57,11 @@ def _diagnosing(database: Database) -> Claim:
 
 
 def _told(database: Database, claim: Claim, *recipients: str) -> tuple[str, ...]:
-    return findings.brief_made(database, claim.incident_id, claim.attempt, BRIEF, recipients) or ()
+    return findings.briefed(database, claim, BRIEF, recipients)
 
 
 def _concluded(database: Database, claim: Claim, *recipients: str) -> tuple[str, ...]:
-    return findings.conclude(database, claim, Conclusion(DIAGNOSIS, "x", recipients=recipients))
+    return endings.conclude(database, claim, Conclusion(DIAGNOSIS, "x", recipients=recipients))
 
 
 def _state(database: Database, work_id: str) -> str:
@@ -88,7 +89,7 @@ def test_the_brief_and_the_end_are_a_push_each(database: Database) -> None:
 def test_the_complete_brief_does_not_push_again_what_the_early_one_opened(database: Database) -> None:
     claim = _diagnosing(database)
     early = BRIEF.model_copy(update={"complete": False})
-    opened = findings.brief_made(database, claim.incident_id, 1, early, ("slack",))
+    opened = findings.early_brief(database, claim.incident_id, 1, early, ("slack",))
     assert opened == (f"{claim.incident_id}.1.deliver.slack.brief",)
     assert _told(database, claim, "slack", "teams") == (f"{claim.incident_id}.1.deliver.teams.brief",)
 
@@ -152,7 +153,7 @@ def test_a_fenced_push_cannot_be_closed(database: Database) -> None:
 
 def test_failed_and_skipped_investigations_are_told_too(database: Database) -> None:
     failing = _diagnosing(database)
-    assert findings.fail(database, failing, "because", ("slack",)) == (f"{failing.incident_id}.1.deliver.slack",)
+    assert endings.fail(database, failing, "because", ("slack",)) == (f"{failing.incident_id}.1.deliver.slack",)
 
 
 def test_only_who_keeps_a_message_is_told_that_the_alert_is_over_or_back(database: Database) -> None:
@@ -192,7 +193,7 @@ def test_a_result_of_an_attempt_that_was_taken_up_anew_is_left_to_the_new_one(da
 
 def test_after_a_failure_the_next_brief_is_told(database: Database) -> None:
     claim = _diagnosing(database)
-    findings.fail(database, claim, "because")
+    endings.fail(database, claim, "because")
     again = intake.investigate_again(database, claim.incident_id)
     assert again is not None
     admission.admit(database, 9)

@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
+import psycopg
 import pytest
 from sqlalchemy import event, text
 
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
-from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
+from shared.incident import Brief, Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
-from shared.store import admission, arrivals, findings, intake, reading, retention, work
-from shared.store.findings import Conclusion, Resolution
+from shared.store import admission, arrivals, beginnings, endings, findings, intake, reading, retention, work
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.reading import Filters
 from shared.store.work import Claim
 from shared.tables import Base
@@ -59,25 +61,32 @@ FROM incidents
 FILLED: Final = ("incidents", "alerts", "attempts", "work")
 
 
-@dataclass
 class Recorded:
-    """The statements that a database was sent, each with its parameters."""
+    """The statements that a database was sent, each with its parameters, whoever sent them."""
 
-    database: Database
-    sent: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.sent: dict[str, Any] = {}
+        event.listen(database.engine, "checkout", self._watch)
 
-    def __post_init__(self) -> None:
-        event.listen(self.database.engine, "before_cursor_execute", self._note)
+    def _watch(self, connection: Any, *_: Any) -> None:
+        sent = self.sent
 
-    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
-            self.sent[statement] = parameters
+        class Noting(psycopg.Cursor[Any]):
+            """The driver's cursor, which notes what it is given."""
+
+            def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+                if str(query).lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+                    sent[str(query)] = params
+                return super().execute(query, params, **options)
+
+        connection.cursor_factory = Noting
 
     def whole_tables(self) -> Iterator[tuple[str, str]]:
         """Tables that a statement would read from one end to the other, with the statement."""
-        event.remove(self.database.engine, "before_cursor_execute", self._note)
+        sent = dict(self.sent)
         with self.database.engine.connect() as connection:
-            for statement, parameters in self.sent.items():
+            for statement, parameters in sent.items():
                 explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
                 plan = explained if isinstance(explained, list) else json.loads(explained)
                 for node in _nodes(plan[0]["Plan"]):
@@ -124,6 +133,7 @@ def test_no_query_of_the_hot_path_reads_a_whole_table(seasoned: Database) -> Non
     _done(seasoned, admission.admit(seasoned, 64)[0])
     findings.without_brief(seasoned, now())
     work.sweep(seasoned)
+    assert any("json_populate_recordset" in statement for statement in recorded.sent), "what the driver is sent counts"
     assert [read for read in recorded.whole_tables() if read[0] in FILLED] == []
 
 
@@ -152,9 +162,10 @@ _LISTS: Final = (
 
 def _done(database: Database, work_id: str) -> None:
     """One attempt, from its claim to its end."""
-    claim = _claimed(database, work_id)
-    findings.begin(database, claim)
-    findings.reported(database, claim.incident_id)
+    taken = beginnings.take_up(database, work_id)
+    assert taken is not None
+    claim, _ = taken
+    beginnings.reported(database, claim.incident_id)
     opened = findings.resolve(database, claim, Resolution({}, "service-1", None, sources=("logs.loki",)))
     claim = _claimed(database, opened[0])
     work.renew(database, [claim])
@@ -162,10 +173,11 @@ def _done(database: Database, work_id: str) -> None:
     opened = findings.gathered(database, claim, (), line)
     claim = _claimed(database, opened[0])
     findings.attempt_state(database, claim.incident_id, claim.attempt)
+    findings.briefed(database, claim, Brief(summary="a commit"), ("slack",))
     diagnosis = Diagnosis(
         probable_cause=ProbableCause(statement="It broke.", confidence=0.5), produced_by=ProducedBy(stage="model")
     )
-    findings.conclude(database, claim, Conclusion(diagnosis, "It broke."))
+    endings.conclude(database, claim, Conclusion(diagnosis, "It broke."))
 
 
 def _claimed(database: Database, work_id: str) -> Claim:

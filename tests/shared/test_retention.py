@@ -11,7 +11,7 @@ from shared.database import Database
 from shared.deploy import Deploy
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import now
-from shared.store import admission, deployments, findings, intake, retention, spending, work
+from shared.store import admission, deployments, endings, findings, intake, retention, spending, work
 from shared.store.intake import ManualRequest
 from shared.store.spending import Budget, Call, Filters
 from shared.tables import AttemptRow, CoverageRow, DeploymentRow, FactRow, IncidentRow, WorkRow
@@ -36,7 +36,7 @@ def _incident(database: Database, service: str, finished: bool = True) -> str:
         (opened,) = findings.gathered(database, gathering, (), line.model_copy(update={"source": "logs.loki"}))
         diagnosing = work.claim(database, opened)
         assert diagnosing is not None
-        findings.fail(database, diagnosing, "because")
+        endings.fail(database, diagnosing, "because")
     return incident_id
 
 

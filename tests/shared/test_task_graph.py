@@ -25,10 +25,11 @@ from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
-from shared.store import admission, covering, findings, intake, pushes, work
+from shared.store import admission, beginnings, covering, endings, findings, intake, pushes, work
 from shared.store.covering import Awaited
-from shared.store.findings import Conclusion, Resolution
-from shared.store.work import Claim, Fenced
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
+from shared.store.work import Claim, Fenced, GoingOn
 from shared.tables import AttemptRow, Base, IncidentRow, WorkRow
 from shared.task_queue import kind_of
 from tests.shared.expected_work import LEASE, ExpectedWork
@@ -162,19 +163,21 @@ class TaskGraph(RuleBasedStateMachine):
         if work_id := _one_of(self.messages, draw(which)):
             if not draw(seldom):
                 self.messages.remove(work_id)
-            self._claim(work_id)
+            self._claim(work_id, begins=draw(either))
 
     def begin(self, draw: Draw) -> None:
         """The first thing that a worker does with an attempt."""
         claim = self._in_hand(draw)
         if claim and claim.kind == "investigate":
-            self._stored_if_in_force(claim, lambda: findings.begin(self.database, claim))
+            self._stored_if_in_force(claim, lambda: beginnings.begin(self.database, claim))
 
     def finish(self, draw: Draw) -> None:
         """A worker comes back with its result."""
         if claim := self._in_hand(draw):
             self.hands.remove(claim)
-            self._finish(claim, lambda: self._stage(claim, draw(st.integers(0, len(SOURCES)))), draw(seldom))
+            going_on = GoingOn(WITHIN) if draw(either) else None
+            sources = draw(st.integers(0, len(SOURCES)))
+            self._finish(claim, lambda: self._stage(claim, sources, going_on), draw(seldom), going_on)
 
     def end(self, draw: Draw) -> None:
         """The work is closed without a result, and with a reason."""
@@ -299,9 +302,14 @@ class TaskGraph(RuleBasedStateMachine):
             assert taken.work == ((_first(before.id, before.attempt + 1),) if revived else ())
         self._opened(taken.work, "waiting", lost)
 
-    def _claim(self, work_id: str) -> None:
+    def _claim(self, work_id: str, begins: bool = False) -> None:
         within = WITHIN if kind_of(work_id) == "gather" else None
-        claim = work.claim(self.database, work_id, within)
+        if begins and kind_of(work_id) == "investigate":
+            taken = beginnings.take_up(self.database, work_id)
+            claim = taken[0] if taken else None
+            assert taken is None or taken[1].service == self._service(taken[0])
+        else:
+            claim = work.claim(self.database, work_id, within)
         assert (claim is not None) == self.expected.claimable(work_id)
         if claim is not None:
             self.expected.claimed(claim, within.total_seconds() if within else None)
@@ -331,23 +339,39 @@ class TaskGraph(RuleBasedStateMachine):
             store()
         return None
 
-    def _finish(self, claim: Claim, stage: Callable[[], Iterable[str] | None], lost: bool) -> None:
+    def _finish(
+        self,
+        claim: Claim,
+        stage: Callable[[], Iterable[str] | None],
+        lost: bool,
+        going_on: GoingOn | None = None,
+    ) -> None:
         opened = self._stored_if_in_force(claim, stage)
-        if opened is not None:
-            self.expected.closed(claim.work_id)
+        if opened is None:
+            return
+        self.expected.closed(claim.work_id)
+        if going_on is None or claim.kind not in ("investigate", "gather"):
             self._opened(opened, "pending", lost)
+            return
+        for work_id in opened:
+            following = work.next_claim(claim, work_id)
+            within = WITHIN.total_seconds() if following.kind == "gather" else None
+            self.expected.opened([work_id], "pending")
+            self.expected.claimed(following, within)
+            self.hands.append(following)
 
-    def _stage(self, claim: Claim, sources: int) -> Iterable[str] | None:
+    def _stage(self, claim: Claim, sources: int, going_on: GoingOn | None = None) -> Iterable[str] | None:
         """What the stage opens; None when it gave the work back, to wait for another incident's analysis."""
         attempt = f"{claim.incident_id}.{claim.attempt}"
         if claim.kind == "investigate":
             asked = SOURCES[:sources]
-            findings.begin(self.database, claim)
-            opened = findings.resolve(self.database, claim, Resolution({}, self._service(claim), None, sources=asked))
+            beginnings.begin(self.database, claim)
+            resolution = Resolution({}, self._service(claim), None, sources=asked)
+            opened = findings.resolve(self.database, claim, resolution, going_on)
             assert opened == (tuple(f"{attempt}.gather.{name}" for name in asked) or (f"{attempt}.diagnose",))
             return opened
         if claim.kind == "gather":
-            return self._gathered(claim, CoverageStatus.OK)
+            return self._gathered(claim, CoverageStatus.OK, going_on)
         if claim.kind == "deliver":
             pushes.delivered(self.database, claim)
             return ()
@@ -360,14 +384,14 @@ class TaskGraph(RuleBasedStateMachine):
         said = f"says {claim.owner}"
         cause = ProbableCause(statement=said, confidence=0.5)
         diagnosis = Diagnosis(probable_cause=cause, produced_by=ProducedBy(stage="model"))
-        opened = findings.conclude(self.database, claim, Conclusion(diagnosis, said, recipients=("callback",)))
+        opened = endings.conclude(self.database, claim, Conclusion(diagnosis, said, recipients=("callback",)))
         assert (claim.incident_id, claim.attempt) not in self.expected.ended
         self.expected.told[claim.incident_id, claim.attempt] = said
         self.expected.ended.add((claim.incident_id, claim.attempt))
         return opened
 
-    def _gathered(self, claim: Claim, status: CoverageStatus) -> Iterable[str]:
-        opened = findings.gathered(self.database, claim, (), Coverage(source=claim.subject, status=status))
+    def _gathered(self, claim: Claim, status: CoverageStatus, going_on: GoingOn | None = None) -> Iterable[str]:
+        opened = findings.gathered(self.database, claim, (), Coverage(source=claim.subject, status=status), going_on)
         last = self.expected.last_in(claim)
         assert opened == ((f"{claim.incident_id}.{claim.attempt}.diagnose",) if last else ())
         return opened
@@ -379,9 +403,9 @@ class TaskGraph(RuleBasedStateMachine):
             pushes.delivered(self.database, claim, error="dead")
             return ()
         if skips:
-            opened = findings.skip(self.database, claim, "not in the catalog", (), ())
+            opened = endings.skip(self.database, claim, "not in the catalog", (), ())
         else:
-            opened = findings.fail(self.database, claim, "given up")
+            opened = endings.fail(self.database, claim, "given up")
         self.expected.ended.add((claim.incident_id, claim.attempt))
         return opened
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Fact, Status
 from shared.moment import now
-from shared.store import admission, findings, intake, reading, work
+from shared.store import admission, endings, findings, intake, reading, work
 from shared.store.findings import Resolution
 from shared.store.intake import ManualRequest
 from shared.store.work import Claim, Fenced
@@ -52,9 +52,9 @@ def test_a_lost_lease_is_taken_over_and_the_late_owner_is_fenced(database: Datab
     _overdue(database)
     taken = _claimed(database, opened)
     assert taken.lapses == 1
-    findings.skip(database, taken, "not in catalog", (), ())
+    endings.skip(database, taken, "not in catalog", (), ())
     with pytest.raises(Fenced):
-        findings.fail(database, late, "too late")
+        endings.fail(database, late, "too late")
     document = reading.incident(database, taken.incident_id)
     assert document is not None
     assert document.status is Status.SKIPPED

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy
-from shared.store import admission, findings, work
+from shared.store import admission, endings, findings, work
 from tests.webhook.receivers import ALERT
 
 
@@ -28,4 +28,4 @@ def conclude(database: Database, incident_id: str, attempt: int = 1) -> None:
     assert diagnosing is not None
     cause = ProbableCause(statement="The pool is too small.", confidence=0.8)
     diagnosis = Diagnosis(probable_cause=cause, produced_by=ProducedBy(stage="brief"))
-    findings.conclude(database, diagnosing, findings.Conclusion(diagnosis, "## Probable cause"))
+    endings.conclude(database, diagnosing, endings.Conclusion(diagnosis, "## Probable cause"))

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from shared.database import Database
 from shared.incident import Incident
 from shared.moment import now
-from shared.store import findings, reading
+from shared.store import beginnings, reading
 from shared.tables import AlertRow
 from tests.webhook.receivers import receiver_on
 from tests.webhook.test_intake_routes import count, only
@@ -51,7 +51,7 @@ def taken_in(database: Database, *alerts: dict[str, Any]) -> Incident:
 
 def note(database: Database, document: Incident) -> str:
     """What is said of what could not be read or kept."""
-    return findings.reported(database, document.id).annotations[NOTE]
+    return beginnings.reported(database, document.id).annotations[NOTE]
 
 
 def fingerprints(database: Database) -> list[str]:

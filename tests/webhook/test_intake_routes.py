@@ -19,7 +19,7 @@ from shared.database import Database
 from shared.incident import Diagnosis, ProbableCause, ProducedBy, Status
 from shared.moment import now
 from shared.settings import Address
-from shared.store import admission, catalog_names, findings, reading, work
+from shared.store import admission, beginnings, catalog_names, endings, findings, reading, work
 from shared.tables import Base, IncidentRow
 from tests.webhook.receivers import ALERT, PAGE, Notes, guarded_receiver_on, receiver_on
 from webhook import pages
@@ -59,7 +59,7 @@ def conclude(database: Database, work_id: str) -> None:
         probable_cause=ProbableCause(statement="The pool is too small.", confidence=0.8),
         produced_by=ProducedBy(stage="brief"),
     )
-    findings.conclude(database, diagnosing, findings.Conclusion(diagnosis, "## Probable cause"))
+    endings.conclude(database, diagnosing, endings.Conclusion(diagnosis, "## Probable cause"))
 
 
 def count(database: Database) -> int:
@@ -227,14 +227,14 @@ def test_a_failure_inside_shows_nothing_of_it(sqlite: Database) -> None:
 )
 def test_manual_analysis_by_reference(sqlite: Database, ref: str, service: str, entity_ref: str | None) -> None:
     incident = only(receiver_on(sqlite).test_client().post("/analyze", json={"entityRef": ref, "alertTitle": None}))
-    asked = findings.reported(sqlite, incident["id"])
+    asked = beginnings.reported(sqlite, incident["id"])
     assert (asked.service, asked.entity_ref, asked.title) == (service, entity_ref, "Manual analysis")
 
 
 def test_manual_analysis_keeps_what_was_said(database: Database) -> None:
     body = {"entityRef": "a", "errors": ["one", "two"], "startedAt": "2026-11-23T03:12:00Z", "alertTitle": "T" * 900}
     incident = only(receiver_on(database).test_client().post("/analyze", json=body))
-    asked = findings.reported(database, incident["id"])
+    asked = beginnings.reported(database, incident["id"])
     assert asked.errors == ("one\ntwo",)
     assert asked.started_at.isoformat() == "2026-11-23T03:12:00+00:00"
     assert len(asked.title) == 512
@@ -242,7 +242,7 @@ def test_manual_analysis_keeps_what_was_said(database: Database) -> None:
 
 def test_brought_context_is_kept_whole(database: Database) -> None:
     incident = only(receiver_on(database).test_client().post("/api/incident/analyze", json=CONTEXT))
-    asked = findings.reported(database, incident["id"])
+    asked = beginnings.reported(database, incident["id"])
     assert (asked.service, asked.title, asked.severity) == ("invoice-api", "Errors", "critical")
     assert asked.brought is not None
     names = ("serviceDescription", "recentDeployments", "recentErrors", "gotchaHeuristics", "dependencies", "tags")
@@ -402,7 +402,7 @@ def test_the_form_opens_an_analysis_and_leads_to_it(database: Database) -> None:
     assert found is not None
     assert (found.service, found.title, found.sender) == ("invoice-api", "Manual analysis", "analyze")
     assert timedelta(minutes=29) < sent - found.started_at < timedelta(minutes=31)
-    assert findings.reported(database, found.id).errors == ("a\nb",)
+    assert beginnings.reported(database, found.id).errors == ("a\nb",)
     again = client.post("/analyze", data=fields, headers=PAGE)
     assert again.headers["Location"] == answer.headers["Location"], "a second click is no second analysis"
     other = client.post("/analyze", data=fields | {"form": "a2"}, headers=PAGE)

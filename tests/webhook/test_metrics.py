@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Usage
-from shared.store import admission, findings, spending, work
+from shared.store import admission, endings, findings, spending, work
 from shared.store.spending import Budget, Call
 from tests.webhook.investigations import alert, conclude
 from tests.webhook.receivers import API, WEBHOOK, guarded_receiver_on, receiver_on
@@ -47,7 +47,7 @@ def _gathered(database: Database, incident_id: str) -> None:
         opened = findings.gathered(database, gathering, (), line)
     diagnosing = work.claim(database, opened[0])
     assert diagnosing is not None
-    findings.fail(database, diagnosing, "nobody knows")
+    endings.fail(database, diagnosing, "nobody knows")
 
 
 def test_what_happened_is_counted(database: Database) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from shared.database import Database
 from shared.incident import Status
 from shared.moment import now
-from shared.store import admission, findings, reading, work
+from shared.store import admission, endings, reading, work
 from shared.tables import IncidentRow
 from tests.loopback import Asked, Reply, StandIn
 from tests.webhook.investigations import alert, conclude
@@ -25,7 +25,7 @@ def _failed(database: Database, client: FlaskClient, service: str, hours_ago: in
     admission.admit(database, 99)
     claim = work.claim(database, f"{incident_id}.1.investigate")
     assert claim is not None
-    findings.fail(database, claim, "because")
+    endings.fail(database, claim, "because")
     with database.writing() as session:
         received = now() - timedelta(hours=hours_ago)
         session.execute(update(IncidentRow).where(IncidentRow.id == incident_id).values(received_at=received))

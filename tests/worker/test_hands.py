@@ -21,6 +21,7 @@ from shared.tables import WorkRow
 from worker import tasks
 from worker.notifiers import PushFailure
 from worker.parts import Parts
+from worker.pipeline import Course
 from worker.tasks import StageFailure
 
 GONE = OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
@@ -30,7 +31,7 @@ REFUSED = DataError("INSERT", {}, Exception("invalid input syntax"))
 def failure(cause: Exception) -> StageFailure:
     """What a stage that met `cause` raises."""
 
-    def met(parts: Parts, claim: Claim) -> tuple[str, ...]:
+    def met(parts: Parts, claim: Claim, course: Course) -> tuple[str, ...]:
         raise cause
 
     with pytest.MonkeyPatch.context() as patch:

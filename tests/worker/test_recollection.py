@@ -10,7 +10,7 @@ from shared.database import Database
 from shared.incident import BroughtContext, Incident, Status
 from shared.moment import now
 from shared.settings import Investigation
-from shared.store import admission, feedback, findings, intake, reading, work
+from shared.store import admission, feedback, intake, reading, work
 from shared.store.feedback import Judgement
 from shared.store.intake import ManualRequest
 from shared.store.related import WINDOW
@@ -18,7 +18,6 @@ from shared.tables import AttemptRow, FactRow, IncidentRow, SignatureRow
 from worker import pipeline
 from worker.investigation.recurrence import SOURCE
 from worker.parts import Parts
-from worker.recollection import recollect
 
 TODAY = now()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -143,7 +142,7 @@ def test_a_diagnosis_that_died_and_is_done_again_tells_everything_once(database:
     pipeline.investigate(parts, claim)()
     dying = work.claim(database, f"{second}.1.diagnose")
     assert dying is not None
-    recollect(parts, dying, "invoice-api", findings.attempt_state(database, second, 1))
+    pipeline.assemble(parts, dying)
     feedback.judge(database, first.id, Judgement("wrong"))
     work.hand_back(database, dying, timedelta(0), "died")
     following = work.claim(database, f"{second}.1.diagnose")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from shared.database import Database
 from shared.incident import Status
-from shared.store import admission, catalog_names, findings, reading, work
+from shared.store import admission, beginnings, catalog_names, endings, reading, work
 from tests.webhook.browser.conftest import DESK, PHONE, Serve, watched
 from tests.webhook.investigations import alert, conclude
 from tests.webhook.receivers import ALERT, API_TOKEN, WEBHOOK, guarded_receiver_on
@@ -63,7 +63,7 @@ def test_an_analysis_is_asked_for(page: Page, serve: Serve, sqlite: Database) ->
     expect(page.get_by_role("heading", name="invoice-api")).to_be_visible()
     expect(page.get_by_text("Invoices are late").first).to_be_visible()
     expect(page.get_by_role("heading", name="Investigating")).to_be_visible()
-    told = findings.reported(sqlite, page.url.rpartition("/")[2])
+    told = beginnings.reported(sqlite, page.url.rpartition("/")[2])
     assert told.errors == ("ERROR pool exhausted\n\tat Pool.cs:12",)
 
 
@@ -88,7 +88,7 @@ def test_an_unknown_service_leads_to_the_ones_meant(page: Page, serve: Serve, ap
     (first,) = admission.admit(sqlite, 1)
     claim = work.claim(sqlite, first)
     assert claim is not None
-    findings.skip(sqlite, claim, "not in catalog: no component is named 'invoice-apy'", ("invoice-api",), ())
+    endings.skip(sqlite, claim, "not in catalog: no component is named 'invoice-apy'", ("invoice-api",), ())
     page.goto(f"{serve(app)}/incidents/{made}")
     page.get_by_role("link", name="invoice-api").click()
     expect(page.get_by_label("Service")).to_have_value("invoice-api")
@@ -123,7 +123,7 @@ def test_failed_ones_are_investigated_again_together(page: Page, serve: Serve, a
     for work_id in admission.admit(sqlite, 2):
         claim = work.claim(sqlite, work_id)
         assert claim is not None
-        findings.fail(sqlite, claim, "the work died three times")
+        endings.fail(sqlite, claim, "the work died three times")
     page.goto(f"{serve(app)}/incidents")
     page.get_by_text("Investigate failed ones again").click()
     page.get_by_role("button", name="Investigate all of them again").click()

@@ -8,8 +8,9 @@ from playwright.sync_api import Browser, ViewportSize, expect
 
 from shared.database import Database
 from shared.incident import Coverage, CoverageStatus, Diagnosis, ProbableCause, ProducedBy, Status
-from shared.store import admission, findings, reading, work
-from shared.store.findings import Conclusion, Resolution
+from shared.store import admission, beginnings, endings, findings, reading, work
+from shared.store.endings import Conclusion
+from shared.store.findings import Resolution
 from shared.store.work import Claim
 from tests.webhook.browser.conftest import DESK, PHONE, Serve, watched
 from tests.webhook.example_incidents import BRIEF, NOW, incident
@@ -39,7 +40,7 @@ def test_it_fills_in_stage_by_stage_without_a_reload(
     (first,) = admission.admit(sqlite, 1)
     resolution = Resolution({}, "invoice-api", None, sources=("logs.loki", "changes.git"))
     investigating = _claimed(sqlite, first)
-    findings.begin(sqlite, investigating)
+    beginnings.begin(sqlite, investigating)
     sources = findings.resolve(sqlite, investigating, resolution)
     expect(page.locator("[aria-current=step]")).to_have_text("Gathering")
     answered = page.get_by_label("Sources that have answered").get_by_role("listitem")
@@ -51,12 +52,13 @@ def test_it_fills_in_stage_by_stage_without_a_reload(
         expect(answered).to_have_count(number)
         expect(answered.filter(has_text=claim.subject)).to_contain_text("timeout")
 
-    findings.brief_made(sqlite, made, 1, BRIEF)
+    diagnosing = _claimed(sqlite, opened[0])
+    findings.briefed(sqlite, diagnosing, BRIEF, ())
     expect(page.get_by_role("heading", name="What the facts say")).to_be_visible()
     expect(page.get_by_text(BRIEF.summary, exact=True)).to_be_visible()
     cause = ProbableCause(statement="The pool is too small.", confidence=0.8)
     diagnosis = Diagnosis(probable_cause=cause, produced_by=ProducedBy(stage="model"))
-    findings.conclude(sqlite, _claimed(sqlite, opened[0]), Conclusion(diagnosis, "## Probable cause"))
+    endings.conclude(sqlite, diagnosing, Conclusion(diagnosis, "## Probable cause"))
     expect(page.get_by_role("heading", name="Probable cause")).to_be_visible()
 
     assert page.evaluate("window.kept"), "it was not loaded again"
