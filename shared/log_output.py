@@ -36,10 +36,11 @@ def configure(level: int = logging.INFO) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
     )
+    lines = Lines(handler)
     structlog.configure(
         processors=[*named, *written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda name: _Logger(name, handler),
+        logger_factory=lambda name: _Logger(name, lines),
         cache_logger_on_first_use=True,
     )
     # Libraries that bring handlers of their own, as gunicorn does, get their records redacted too.
@@ -59,15 +60,15 @@ _CHATTY: Final = (
 )  # fmt: skip
 
 
-class _Logger:
-    """Writes the lines that structlog makes between those of a handler: a record of `logging` takes as long again."""
+class Lines:
+    """Writes lines between those of a handler. A record of `logging` takes as long again as a line itself."""
 
-    def __init__(self, name: str, handler: logging.StreamHandler[TextIO]) -> None:
-        self.name = name
+    def __init__(self, handler: logging.StreamHandler[TextIO]) -> None:
+        """The handler's lock keeps lines whole."""
         self._handler = handler
 
-    def info(self, line: str) -> None:
-        """Whatever its level is. Never raises: a log that is gone stops no work."""
+    def write(self, line: str) -> None:
+        """Never raises: a log that is gone stops no work."""
         self._handler.acquire()
         try:
             self._handler.stream.write(line + "\n")
@@ -77,7 +78,13 @@ class _Logger:
         finally:
             self._handler.release()
 
-    debug = warning = error = critical = info
+
+class _Logger:
+    """What structlog gives its lines to."""
+
+    def __init__(self, name: str, lines: Lines) -> None:
+        self.name = name
+        self.debug = self.info = self.warning = self.error = self.critical = lines.write
 
 
 def _as_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:

@@ -38,7 +38,7 @@ class Registry(Generic[T]):
 
     def load(self, name: str) -> type[T]:
         """The class registered under `name`. Raises UnknownName."""
-        target = self.targets().get(name)
+        target = self._built_in.get(name) or _third_party(self.group).get(name)
         if target is None:
             close = difflib.get_close_matches(name, self.names(), n=1)
             hint = f"; did you mean {close[0]}?" if close else "."

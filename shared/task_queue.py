@@ -35,7 +35,7 @@ RECONCILE_SECONDS: Final = 5.0
 MOST_WAITING: Final = 10_000
 """Requests whose work may wait for a broker that does not answer."""
 
-PAUSE_SECONDS: Final = 0.01
+PAUSE_SECONDS: Final = 0.05
 """Between two round trips of a publisher: what comes alone is told at once, what comes in a burst is told together."""
 
 MOST_TOGETHER: Final = 500

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from typing import Final
 
 from flask import Request, Response
@@ -70,6 +71,13 @@ class Guard:
         elif gate is Gate.API:
             self._check_api(request)
 
+    @cached_property
+    def _signing(self) -> frozenset[str]:
+        """The senders that may have a signature of their own."""
+        return frozenset(
+            name for name, sender in self.senders.items() if type(sender).authenticate is not Sender.authenticate
+        )
+
     def signed_in(self, token: str) -> bool:
         """Whether a browser that shows `token` may have a session."""
         return _is(self.access.api_token, token)
@@ -100,9 +108,10 @@ class Guard:
 
     def _vouched_for(self, name: str, request: Request) -> bool:
         """Whether the sender's own signature does."""
-        sender = self.senders.get(name)
+        if name not in self._signing:
+            return False
         try:
-            return sender is not None and sender.authenticate(request.get_data, lower_case(request.headers))
+            return self.senders[name].authenticate(request.get_data, lower_case(request.headers))
         except NotAuthentic as failure:
             raise _unauthenticated(str(failure)) from None
         except Unverifiable as failure:
@@ -193,6 +202,7 @@ def _host(authority: str) -> str:
     return re.sub(r":\d*$", "", authority)
 
 
+@lru_cache(256)
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 from flask import current_app, request
+from werkzeug.sansio.utils import get_current_url
 
 from shared.database import Database
 from shared.moment import Deadline
@@ -51,7 +53,7 @@ class Receiver:
 
     def base_url(self) -> str:
         """What links start with, without a trailing slash. The Host header counts only when nothing is configured."""
-        return (self.guard.public_url or request.host_url).rstrip("/")
+        return (self.guard.public_url or _root(request.scheme, request.host)).rstrip("/")
 
     def incident_url(self, incident_id: str) -> str:
         """Address of an incident."""
@@ -75,6 +77,11 @@ class Receiver:
     def _finished(self, incident_id: str) -> bool:
         revision = reading.revision(self.database, incident_id)
         return revision is None or revision.status.finished
+
+
+@lru_cache(64)
+def _root(scheme: str, host: str) -> str:
+    return get_current_url(scheme, host)
 
 
 def receiver() -> Receiver:

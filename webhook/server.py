@@ -9,6 +9,7 @@ import logging
 import re
 import select
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -16,12 +17,14 @@ from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from shared import forking, log_output, schema, tracing
 from shared.database import Database
+from shared.redaction.installed import redactor
 from shared.settings import Storage
 from webhook.access import check_exposure
 from webhook.application import create_app
@@ -87,17 +90,17 @@ class RequestLog(Logger):  # type: ignore[misc]
     request and answer apart first, for whatever its format might name.
     """
 
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._lines = log_output.Lines(logging.StreamHandler(sys.stdout))
+        self._discreet = redactor()
+
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
         """The path alone: a token may stand in the query, and the referrer of a page would repeat it."""
-        self.access_log.info(
-            '%s "%s %s" %s %s bytes %d ms',
-            environ.get("REMOTE_ADDR", "-"),
-            environ.get("REQUEST_METHOD"),
-            environ.get("PATH_INFO"),
-            str(resp.status).partition(" ")[0],
-            resp.sent,
-            request_time / timedelta(milliseconds=1),
-        )
+        asked = self._discreet.value(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}")
+        status = str(resp.status).partition(" ")[0]
+        millis = request_time // timedelta(milliseconds=1)
+        self._lines.write(f'{environ.get("REMOTE_ADDR", "-")} "{asked}" {status} {resp.sent} bytes {millis} ms')
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -115,7 +118,6 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "worker_connections": 2048,
             "graceful_timeout": 20,
             "timeout": 60,
-            "accesslog": "-",
             "logger_class": RequestLog,
             "control_socket_disable": True,
             "proc_name": "whydown-web",
