@@ -61,23 +61,45 @@ def names(subject: AlertSubject) -> list[Hint]:
     return list(hints.values())
 
 
-def choose(subject: AlertSubject, components: Iterable[Component]) -> tuple[Component, str] | None:
-    """The component that the alert is about, and in words why; None when no component is meant for certain."""
-    known = sorted(components, key=_preference)
-    by_ref = {component.ref: component for component in known}
-    for hint in explicit_refs(subject):
-        if hint.value in by_ref:
-            return by_ref[hint.value], f"{hint.where} is {hint.value}"
-    if _is_qualified(subject.entity_ref):
-        # Whoever asked for one entity by its full ref would be misled by another of the same name.
-        return None
-    hints = names(subject)
-    claims = [(component, how) for component in known if (how := claim(component, subject))]
-    named = {hint.value.lower() for hint in hints}
-    chosen = [found for found in claims if found[0].name.lower() in named] or claims
-    if len(chosen) == 1:
-        return chosen[0]
-    return next(_by_name(hints, known), None)
+class Directory:
+    """Components as they are looked for: made once for all alerts."""
+
+    def __init__(self, components: Iterable[Component]) -> None:
+        """Of components that an alert may mean equally, those of the kinds found by name and of the default namespace
+        come first.
+        """
+        known = sorted(components, key=_preference)
+        self._by_ref = {component.ref: component for component in known}
+        self._by_name = _grouped((item.name, item) for item in known if item.kind.lower() in MATCHED_KINDS)
+        self._labelled = _grouped((item.annotations.get(KUBERNETES_ID, "").strip(), item) for item in known)
+        self._claiming = [item for item in known if item.annotations.keys() & {ALERT_NAMES, LABEL_SELECTOR}]
+
+    def choose(self, subject: AlertSubject) -> tuple[Component, str] | None:
+        """The component that the alert is about, and in words why; None when no component is meant for certain."""
+        for hint in explicit_refs(subject):
+            if hint.value in self._by_ref:
+                return self._by_ref[hint.value], f"{hint.where} is {hint.value}"
+        if _is_qualified(subject.entity_ref):
+            # Whoever asked for one entity by its full ref would be misled by another of the same name.
+            return None
+        hints = names(subject)
+        claims = [(component, how) for component in self._claiming if (how := claim(component, subject))]
+        named = {hint.value.lower() for hint in hints}
+        chosen = [found for found in claims if found[0].name.lower() in named] or claims
+        if len(chosen) == 1:
+            return chosen[0]
+        return next(self._named(hints), None)
+
+    def _named(self, hints: Sequence[Hint]) -> Iterator[tuple[Component, str]]:
+        for hint in hints:
+            wanted = hint.value.lower()
+            named, labelled = self._by_name.get(wanted), self._labelled.get(wanted)
+            # A service known to Kubernetes by that name is likelier meant than a database or system that is called so.
+            if named and (named[0].kind.lower() == "component" or not labelled):
+                others = f", one of {len(named)} entities of that name" if len(named) > 1 else ""
+                yield named[0], f"{hint.where} is its name{others}"
+            elif labelled:
+                yield labelled[0], f"{hint.where} is its {KUBERNETES_ID}"
 
 
 def claim(component: Component, subject: AlertSubject) -> str | None:
@@ -104,17 +126,11 @@ def closest(subject: AlertSubject, known: Iterable[str]) -> tuple[str, ...]:
     return ()
 
 
-def _by_name(hints: Sequence[Hint], known: Sequence[Component]) -> Iterator[tuple[Component, str]]:
-    for hint in hints:
-        wanted = hint.value.lower()
-        named = [item for item in known if item.kind.lower() in MATCHED_KINDS and item.name.lower() == wanted]
-        labelled = [item for item in known if item.annotations.get(KUBERNETES_ID, "").strip().lower() == wanted]
-        others = f", one of {len(named)} entities of that name" if len(named) > 1 else ""
-        # A service known to Kubernetes by that name is likelier meant than a database or system that is called so.
-        if named and (named[0].kind.lower() == "component" or not labelled):
-            yield named[0], f"{hint.where} is its name{others}"
-        elif labelled:
-            yield labelled[0], f"{hint.where} is its {KUBERNETES_ID}"
+def _grouped(items: Iterable[tuple[str, Component]]) -> dict[str, list[Component]]:
+    groups: dict[str, list[Component]] = {}
+    for name, component in items:
+        groups.setdefault(name.lower(), []).append(component)
+    return groups
 
 
 def _preference(component: Component) -> tuple[int, bool, str]:

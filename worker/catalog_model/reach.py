@@ -27,11 +27,11 @@ def around(component: Component, known: Mapping[str, Component]) -> tuple[Compon
         beyond = [known[ref] for each in edge for ref in each.depends_on if ref in known]
         edge = [each for each in beyond if each.ref not in found and each.ref != component.ref]
         found.update((each.ref, each) for each in edge)
+    of_system = [each for each in known.values() if each.system == component.system] if component.system else []
     siblings = [
         each
-        for each in known.values()
-        if component.system and each.system == component.system and each.kind.lower() == "component"
+        for each in of_system
+        if each.kind.lower() == "component" and each.ref not in found and each.ref != component.ref
     ]
-    siblings = [each for each in siblings if each.ref not in found and each.ref != component.ref]
     found.update((each.ref, each) for each in siblings[:MOST_SIBLINGS])
     return tuple(found.values())

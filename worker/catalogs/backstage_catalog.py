@@ -17,7 +17,7 @@ from worker.catalog_model.matching import (
     KUBERNETES_ID,
     LABEL_SELECTOR,
     MATCHED_KINDS,
-    choose,
+    Directory,
     closest,
     explicit_refs,
     names,
@@ -73,7 +73,8 @@ class BackstageCatalog:
     def match(self, subject: AlertSubject, deadline: Deadline) -> CatalogMatch:
         """The alert's component. Raises SourceFailure or DeadlineExceeded."""
         candidates = [*self._referred(subject, deadline), *self._named(subject, deadline)]
-        found = choose(subject, components([*candidates, *self._claiming(subject, deadline)]).values())
+        known = components([*candidates, *self._claiming(subject, deadline)])
+        found = Directory(known.values()).choose(subject)
         if found is None:
             return CatalogMatch(how="not in the catalog", closest=self._closest(subject, deadline))
         ref, how = found[0].ref, found[1]

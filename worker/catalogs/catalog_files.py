@@ -18,7 +18,7 @@ from shared.moment import Deadline
 from shared.settings import Section, setting
 from worker.catalog_model import yaml_documents
 from worker.catalog_model.entities import components, ref_of
-from worker.catalog_model.matching import MATCHED_KINDS, choose, closest
+from worker.catalog_model.matching import MATCHED_KINDS, Directory, closest
 from worker.catalog_model.reach import around
 from worker.inquiry import AlertSubject, CatalogMatch, Component, SourceFailure
 
@@ -61,8 +61,9 @@ class _File:
 class _Snapshot:
     """What all files say together."""
 
-    stamps: dict[Path, tuple[int, int]]
+    stamps: dict[str, tuple[int, int]]
     components: dict[str, Component]
+    directory: Directory
     problems: tuple[str, ...] = ()
 
     @property
@@ -80,7 +81,7 @@ class CatalogFiles:
     def __init__(self, root: Path) -> None:
         """`root` is the folder, or a single file."""
         self._root = root
-        self._files: dict[Path, _File] = {}
+        self._files: dict[str, _File] = {}
         self._snapshot: _Snapshot | None = None
         self._looked = 0.0
         self._reading = threading.Lock()
@@ -94,7 +95,7 @@ class CatalogFiles:
     def match(self, subject: AlertSubject, deadline: Deadline) -> CatalogMatch:
         """The alert's component. Raises SourceFailure when the folder cannot be read or holds no entity."""
         snapshot = self._read(deadline)
-        found = choose(subject, snapshot.components.values())
+        found = snapshot.directory.choose(subject)
         if found is None:
             known = [item.name for item in _matched(snapshot)]
             how = f"not among the {len(known)} entities of the catalog{snapshot.gaps}"
@@ -129,7 +130,7 @@ class CatalogFiles:
             self._looked = time.monotonic()
             return self._snapshot
 
-    def _combine(self, stamps: dict[Path, tuple[int, int]]) -> _Snapshot:
+    def _combine(self, stamps: dict[str, tuple[int, int]]) -> _Snapshot:
         files = [self._files[path] for path in stamps]
         documents = [document for file in files for document in file.documents]
         problems = [problem for file in files for problem in file.problems]
@@ -144,48 +145,63 @@ class CatalogFiles:
             )
         if problems:
             _log.warning("catalog_documents_skipped", count=len(problems), first=problems[0])
-        return _Snapshot(stamps, entities, tuple(problems))
+        return _Snapshot(stamps, entities, Directory(entities.values()), tuple(problems))
 
-    def _stamps(self) -> Iterator[tuple[Path, tuple[int, int]]]:
+    def _stamps(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """Every file with its stamp, in order of path, so that the same of two equal refs always counts."""
         try:
             root = self._root.resolve(strict=True)
-            paths = [root] if root.is_file() else _yaml_files(root)
+            if root.is_file():
+                status = root.stat()
+                yield str(root), (status.st_mtime_ns, status.st_size)
+                return
+            found = _yaml_files(str(root))
         except OSError as error:
             raise SourceFailure(
                 CoverageStatus.ERROR, f"WHYDOWN_CATALOG: {self._root} cannot be read ({error.strerror})"
             ) from None
-        for path in sorted(paths)[:MOST_FILES]:
+        found.sort(key=lambda entry: entry.path.replace(os.sep, "\0"))  # folder by folder
+        for entry in found[:MOST_FILES]:
             try:
-                status = path.lstat()
+                status = entry.stat(follow_symlinks=False)
                 if stat.S_ISLNK(status.st_mode):
-                    target = path.resolve(strict=True)
+                    target = Path(entry.path).resolve(strict=True)
                     status = target.stat() if target.is_relative_to(root) else status
             except (OSError, RuntimeError):
                 # Gone since, a link to nowhere, or (RuntimeError) one that leads to itself.
                 continue
             if stat.S_ISREG(status.st_mode):
-                yield path, (status.st_mtime_ns, status.st_size)
+                yield entry.path, (status.st_mtime_ns, status.st_size)
 
 
 def _matched(snapshot: _Snapshot) -> list[Component]:
     return [item for item in snapshot.components.values() if item.kind.lower() in MATCHED_KINDS]
 
 
-def _yaml_files(root: Path) -> list[Path]:
+def _yaml_files(root: str) -> list[os.DirEntry[str]]:
     """Files under `root`, hidden folders aside: .git, and the copies behind a mounted ConfigMap's links."""
-    found: list[Path] = []
-    # The error of a folder inside is left to the entities that will be missing; that of the root is the caller's.
-    os.scandir(root).close()
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += (Path(folder, name) for name in files if name.lower().endswith(_SUFFIXES))
-        if len(found) > MOST_FILES:
-            break
+    found: list[os.DirEntry[str]] = []
+    folders = [root]
+    while folders and len(found) <= MOST_FILES:
+        folder = folders.pop()
+        inside = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        inside += [] if entry.name.startswith(".") else [entry.path]
+                    elif entry.name.lower().endswith(_SUFFIXES):
+                        found.append(entry)
+        except OSError:
+            # That of a folder inside is left to the entities that will be missing.
+            if folder == root:
+                raise
+        folders += sorted(inside, reverse=True)
     return found
 
 
-def _read_file(path: Path, stamp: tuple[int, int], bytes_left: int) -> _File:
+def _read_file(name: str, stamp: tuple[int, int], bytes_left: int) -> _File:
+    path = Path(name)
     if stamp[1] > min(bytes_left, MOST_BYTES_PER_FILE):
         return _File(stamp, problems=(f"{path.name}: larger than what is read of the catalog",))
     try:

@@ -22,7 +22,7 @@ from shared.bundle import FrozenFact
 from shared.deploy import Deploy
 from shared.incident import Coverage, CoverageStatus, Fact
 from shared.moment import Deadline, parse_time
-from worker.catalog_model.matching import choose, closest
+from worker.catalog_model.matching import Directory, closest
 from worker.catalog_model.reach import around
 from worker.inquiry import AlertSubject, CatalogMatch, Component, Gathered, Inquiry, LogLine, SourceFailure
 from worker.investigation.change_points import Series
@@ -109,7 +109,7 @@ class CaseCatalog:
             )
             for name, needed in needs.items()
         }
-        found = choose(subject, known.values())
+        found = Directory(known.values()).choose(subject)
         if found is None:
             return CatalogMatch(how="not in the catalog", closest=closest(subject, list(needs)))
         component, how = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.catalog_model.matching import choose, closest, explicit_refs, names
+from worker.catalog_model.matching import Directory, closest, explicit_refs, names
 from worker.inquiry import AlertSubject, Component
 
 KEYS = {"alert": "prometheus.io/alert", "selector": "grafana/alert-label-selector", "k8s": "backstage.io/kubernetes-id"}
@@ -32,7 +32,7 @@ CATALOG = [
 
 
 def chosen(asked: AlertSubject) -> str | None:
-    found = choose(asked, CATALOG)
+    found = Directory(CATALOG).choose(asked)
     return found[0].ref if found else None
 
 
@@ -62,7 +62,7 @@ def test_a_bare_name_in_the_request_is_a_name() -> None:
 
 
 def test_an_annotation_that_names_the_alert_beats_the_name() -> None:
-    found = choose(subject("ledger", alertname="MailerDown"), CATALOG)
+    found = Directory(CATALOG).choose(subject("ledger", alertname="MailerDown"))
     assert found is not None
     assert found[0].name == "Mailer"
     assert "prometheus.io/alert" in found[1]
@@ -76,15 +76,15 @@ def test_a_selector_needs_all_of_its_labels() -> None:
 
 def test_an_alert_that_several_components_claim_is_decided_by_the_name() -> None:
     catalog = [component("a", alert="HighErrorRate"), component("b", alert="HighErrorRate"), component("c")]
-    assert choose(subject(alertname="HighErrorRate"), catalog) is None
+    assert Directory(catalog).choose(subject(alertname="HighErrorRate")) is None
     for name in ("b", "c"):
-        found = choose(subject(alertname="HighErrorRate", app=name), catalog)
+        found = Directory(catalog).choose(subject(alertname="HighErrorRate", app=name))
         assert found is not None and found[0].name == name
 
 
 def test_an_empty_annotation_claims_nothing() -> None:
-    assert choose(subject(title=""), [component("a", alert="", selector="")]) is None
-    assert choose(subject(title="x"), [component("a", selector=" , ")]) is None
+    assert Directory([component("a", alert="", selector="")]).choose(subject(title="")) is None
+    assert Directory([component("a", selector=" , ")]).choose(subject(title="x")) is None
 
 
 def test_the_service_comes_first_then_the_labels_in_their_order() -> None:
@@ -95,7 +95,7 @@ def test_the_service_comes_first_then_the_labels_in_their_order() -> None:
 
 def test_names_match_in_any_case_and_by_kubernetes_id() -> None:
     assert chosen(subject("INVOICE-API")) == "component:default/invoice-api"
-    found = choose(subject("x", container="Ledger-Core"), CATALOG)
+    found = Directory(CATALOG).choose(subject("x", container="Ledger-Core"))
     assert found is not None
     assert found[0].name == "ledger"
     assert found[1] == "the alert's label container is its backstage.io/kubernetes-id"
@@ -107,14 +107,14 @@ def test_databases_and_systems_match_by_name_but_groups_do_not() -> None:
 
 
 def test_of_several_namespaces_the_default_one_is_taken_and_said() -> None:
-    found = choose(subject("invoice-api"), CATALOG)
+    found = Directory(CATALOG).choose(subject("invoice-api"))
     assert found is not None
     assert found[0].ref == "component:default/invoice-api"
     assert "one of 2" in found[1]
 
 
 def test_an_alert_without_a_service_matches_nothing() -> None:
-    assert choose(subject("unknown"), [*CATALOG, component("unknown")]) is None
+    assert Directory([*CATALOG, component("unknown")]).choose(subject("unknown")) is None
 
 
 def test_names_that_no_component_can_have_are_not_asked_about() -> None:
