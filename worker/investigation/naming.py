@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from worker.inquiry import Scope
@@ -30,6 +31,8 @@ _END: Final = r"(?![A-Za-z0-9_]|-(?![a-z0-9]*\d))"
 @dataclass(frozen=True, slots=True)
 class _Form:
     pattern: str
+    start: str
+    """Lower case; where this does not stand, the pattern does not match."""
     service: str
     short: bool
     """Whether it takes words around it to tell that it means the service."""
@@ -49,8 +52,7 @@ class ServiceNames:
         # The longest first, so that "cart-db" is not taken for "cart".
         forms = sorted(known.values(), key=lambda form: (-len(form.pattern), form.pattern))
         self._forms = {f"n{number}": form for number, form in enumerate(forms)}
-        alternatives = "|".join(f"(?P<{group}>{form.pattern})" for group, form in self._forms.items())
-        self._pattern = re.compile(rf"(?<![A-Za-z0-9_-])(?:{alternatives}){_END}", re.IGNORECASE) if forms else None
+        self._starts = {(form.start, form.service) for form in forms}
 
     @classmethod
     def of(cls, scope: Scope) -> ServiceNames:
@@ -60,13 +62,23 @@ class ServiceNames:
 
     def within(self, text: str, own: str) -> set[str]:
         """The services that `text` names, but for its `own`."""
-        if self._pattern is None:
+        if text.isascii():
+            # Most incidents have no line that names another service: then no expression need be made.
+            lower = text.lower()
+            if not any(start in lower for start, service in self._starts if service != own):
+                return set()
+        if not self._forms:
             return set()
         return {
             form.service
             for found in self._pattern.finditer(text)
             if (form := self._forms[found.lastgroup or ""]).service != own and (not form.short or _pointed_at(found))
         }
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        alternatives = "|".join(f"(?P<{group}>{form.pattern})" for group, form in self._forms.items())
+        return re.compile(rf"(?<![A-Za-z0-9_-])(?:{alternatives}){_END}", re.IGNORECASE)
 
 
 def _forms(name: str, service: str) -> Iterable[_Form]:
@@ -75,12 +87,16 @@ def _forms(name: str, service: str) -> Iterable[_Form]:
     whole, short = _spelled(lower), _spelled(stem)
     if len(lower) >= _SHORTEST:
         if stem and stem != lower:
-            yield _Form(short + _ANY_SUFFIX, service, short=False)
+            yield _Form(short + _ANY_SUFFIX, _start(stem), service, short=False)
         else:
-            yield _Form(whole, service, short=lower in COMMON)
-            yield _Form(whole + _ANY_SUFFIX, service, short=False)
+            yield _Form(whole, _start(lower), service, short=lower in COMMON)
+            yield _Form(whole + _ANY_SUFFIX, _start(lower), service, short=False)
     if stem != lower and len(stem) >= _SHORTEST:
-        yield _Form(short, service, short="-" not in stem and "_" not in stem)
+        yield _Form(short, _start(stem), service, short="-" not in stem and "_" not in stem)
+
+
+def _start(name: str) -> str:
+    return next(filter(None, re.split(r"[-_]", name)), "")
 
 
 def _spelled(name: str) -> str:
