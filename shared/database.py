@@ -46,14 +46,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Database:
     """Sessions on one database. Safe to share between threads; make a new one after a fork."""
 
-    def __init__(self, url: str, pool_size: int = 10, trusted_seconds: float = 0.0) -> None:
-        """`url` is SQLAlchemy's; `pool_size` bounds the connections that this process holds on PostgreSQL. One that was
+    def __init__(self, url: str, most_connections: int = 20, trusted_seconds: float = 0.0) -> None:
+        """`url` is SQLAlchemy's; `most_connections` bounds those that this process holds on PostgreSQL. One that was
         used less than `trusted_seconds` ago is used again without a look whether it lives: that saves a round trip for
         every transaction, and is for those who try again when it does not.
         """
         self.url = url
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if is_sqlite else _server(url, pool_size, trusted_seconds)
+        self.engine = _sqlite(url) if is_sqlite else _server(url, most_connections, trusted_seconds)
         self._for_single: Engine | None = None
 
     @property
@@ -138,7 +138,7 @@ class Database:
         if self._for_single is None:
             self._for_single = _server(
                 self.url,
-                1,
+                2,
                 math.inf,  # it is sent once more where the connection has ended
                 _PLANNED_ONCE,
                 pool_reset_on_return=None,
@@ -180,11 +180,19 @@ was made while a table was small must be good when it has grown.
 """
 
 
-def _server(url: str, pool_size: int, trusted_seconds: float, settings: str = "", **options: Any) -> Engine:
+def _server(url: str, most_connections: int, trusted_seconds: float, settings: str = "", **options: Any) -> Engine:
     # A database that stops answering must become an error within seconds, never a request that hangs.
     connect_args = {"connect_timeout": 5, "options": f"-c statement_timeout=30000 -c lock_timeout=10000{settings}"}
+    # None is closed for being one too many: a new one costs more than all that an investigation asks. The last one
+    # given back is the next one lent, as it has prepared most statements.
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, connect_args=connect_args, hide_parameters=True, **options
+        url,
+        pool_size=most_connections,
+        max_overflow=0,
+        pool_use_lifo=True,
+        connect_args=connect_args,
+        hide_parameters=True,
+        **options,
     )
     _try_connections(engine, trusted_seconds)
     return engine

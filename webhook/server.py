@@ -36,18 +36,18 @@ def serve(host: str, port: int) -> None:
     access = Access.read()
     check_exposure(host, access)
     log_output.configure()
-    database = _database(1)
+    database = _database(2)
     schema.check_at_start(database)
     database.close()
     serving = Serving.read()
     # It opens its first connection when it is first asked something, and so in the process that is asked.
-    app = create_app(_database(serving.threads), waiting=serving.threads // 2)
+    app = create_app(_database(2 * serving.threads), waiting=serving.threads // 2)
     forking.share_what_is_there()
     _Server(host, port, serving, app).run()
 
 
-def _database(pool_size: int) -> Database:
-    return Database(Storage.read().resolved_database_url(), pool_size)
+def _database(most_connections: int) -> Database:
+    return Database(Storage.read().resolved_database_url(), most_connections)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

@@ -40,7 +40,7 @@ _STOCK: Final = "stock/"
 
 def install() -> None:
     """Makes it part of every Flower that this process starts from now on. Raises ConfigurationError."""
-    database = Database(Storage.read().resolved_database_url(), pool_size=2)
+    database = Database(Storage.read().resolved_database_url(), most_connections=4)
     retry = url(r"/whydown/retry/(.+)", RetryAnalysis, {"database": database}, name="whydown-retry")
     wanted = [retry, *(rule for rule in map(_rule, urls.handlers) if rule.regex.pattern.rstrip("$") not in UNUSED)]
     urls.handlers[:] = [rule if rule.regex.pattern.rstrip("$") in OPEN else _guarded(rule) for rule in wanted]

@@ -22,6 +22,7 @@ from shared.store import admission, beginnings, installation, intake, pushes, re
 from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, WORK_ID, celery_app, kind_of, publish
 from worker import delivery, isolation, pipeline
+from worker.admitting import Admitting
 from worker.doors import Doors
 from worker.hands import Hands
 from worker.notifiers import PushFailure
@@ -58,8 +59,7 @@ TICK_SECONDS: Final = 0.4
 
 _log = structlog.get_logger(__name__)
 _hands = Hands()
-_admitting = threading.Lock()
-_admission_wanted = threading.Event()
+_admitting = Admitting(lambda: admission.admit(parts().database, parts().settings.concurrent), publish)
 _offered = OfferedNames()
 _doors = Doors()
 
@@ -77,7 +77,7 @@ class StageFailure(Exception):
 @celery_app.task(name=TASKS["investigate"])
 def investigate(work_id: str) -> None:
     """Asks the catalog whom to look at, and goes through what follows from that."""
-    if not _go_through((work_id,)) and not (_admit(work_id) and _go_through((work_id,))):
+    if not _go_through((work_id,)) and not (_admitting.ask(work_id) and _go_through((work_id,))):
         _nothing_to_do(work_id)
 
 
@@ -114,7 +114,7 @@ def reconcile() -> None:
     for claim in found.overdue:
         with suppress(Fenced):
             more += pipeline.too_late(parts(), claim)
-    _admit()
+    _admitting.ask()
     _expire()
     installation.reconciled(parts().database)
     if more:
@@ -251,7 +251,7 @@ def _go_on(claim: Claim, opened: Sequence[str]) -> list[Claim]:
     mine = [each for each in opened if each.startswith(attempt) and kind_of(each) in ("gather", "diagnose")]
     publish([each for each in opened if each not in mine])
     if claim.kind == "diagnose" or (claim.kind == "investigate" and not mine):
-        _admit()  # the attempt is over and has made room
+        _admitting.ask()  # the attempt is over and has made room
     return [work.next_claim(claim, each) for each in mine]
 
 
@@ -280,25 +280,6 @@ def _carry_out(claim: Claim) -> tuple[str, ...]:
     """The whole of it in one go. Raises Fenced, PushFailure or StageFailure."""
     with _failures_told(claim):
         return STAGES[claim.kind](parts(), claim, Course())()
-
-
-def _admit(mine: str = "") -> bool:
-    """Lets those begin whose turn has come. Says whether `mine` is one of them: it is not published then.
-
-    One thread of the process sees to it, once more for all who ask meanwhile. In a storm each would keep a connection
-    and wait with it for admission's lock, until there were none left for work that has begun.
-    """
-    admitted = False
-    _admission_wanted.set()
-    while _admission_wanted.is_set() and _admitting.acquire(blocking=False):
-        try:
-            _admission_wanted.clear()
-            turns = admission.admit(parts().database, parts().settings.concurrent)
-            publish([work_id for work_id in turns if work_id != mine])
-            admitted |= mine in turns
-        finally:
-            _admitting.release()
-    return admitted
 
 
 def _push_again(claim: Claim, failure: PushFailure) -> None:

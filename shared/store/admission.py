@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select, text, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from shared.alert import Severity
@@ -28,7 +28,7 @@ _LOCK: Final = 0x77687964
 
 # Whose work waits is queued, and what is under way is unfinished: said once more, it spares the database a look at all
 # the incidents there ever were.
-_UNFINISHED: Final = tuple(status for status in Status if not status.finished)
+_UNFINISHED: Final = [literal(status.value) for status in Status if not status.finished]
 
 _LATELY: Final = 50
 """Finished attempts that an estimate is made from."""
@@ -37,18 +37,20 @@ _LATELY: Final = 50
 def admit(database: Database, most: int) -> tuple[str, ...]:
     """Lets waiting attempts begin while fewer than `most` are under way; gives their work's ids, to be published."""
     moment = now()
-    with database.writing() as session:
+    with database.transaction() as transaction:
         if not database.is_sqlite:  # SQLite's writers come one at a time anyway
-            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        free = most - (session.scalar(_COUNT_UNDER_WAY) or 0)
-        if free <= 0:
+            transaction.plain(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        (under_way,) = transaction.one(_COUNT_UNDER_WAY, {})
+        if under_way >= most:
             return ()
-        chosen = session.execute(_in_turn(), {"free": free}).all()
-        for work_id, incident_id, attempt, service in chosen:
-            remember(incident_id, service)
-            session.execute(_ADMITTED_WORK, {"chosen": work_id, "due": moment + UNPUBLISHED})
-            session.execute(_ADMITTED, {"incident": incident_id, "current": attempt, "moment": moment})
-    return tuple(work_id for work_id, *_ in chosen)
+        admitted = []
+        for work_id, incident_id, attempt, service in transaction.rows(_in_turn(), {"free": most - under_way}):
+            # Not what was cancelled meanwhile.
+            if transaction.count(_ADMITTED_WORK, {"chosen": work_id, "due": moment + UNPUBLISHED}):
+                transaction.count(_ADMITTED, {"incident": incident_id, "current": attempt, "moment": moment})
+                remember(incident_id, service)
+                admitted.append(str(work_id))
+    return tuple(admitted)
 
 
 def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlace]:
@@ -101,7 +103,7 @@ def _waiting() -> tuple[ColumnElement[bool], ...]:
 _WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
 _ADMITTED_WORK: Final = (
     update(_WORK)
-    .where(_WORK.c.id == bindparam("chosen"))
+    .where(_WORK.c.id == bindparam("chosen"), _WORK.c.state == "waiting")
     .values(state="pending", due_at=bindparam("due", type_=UtcDateTime))
 )
 _ADMITTED: Final = (

@@ -45,7 +45,7 @@ def seen_before(database: Database, incident: Reported, keys: Collection[str]) -
         if not database.is_sqlite:  # which waits for no lock when it reads
             transaction.plain(f"SET LOCAL statement_timeout = {LOOK_SECONDS * 1000}")
         sightings = tuple(Sighting(*row) for row in transaction.rows(_seen(len(keys)), values))
-        return Past(sightings, *transaction.one(_LATELY_DONE, {}))
+        return Past(sightings, *transaction.one(_LATELY_DONE, {})) if sightings else Past()
 
 
 def outcomes(database: Database, groups: Sequence[Sequence[str]]) -> list[Outcome]:
