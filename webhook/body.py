@@ -126,7 +126,9 @@ def _check_outline(raw: bytes) -> bool:
     if 1 + sum(map(outline.count, b",[{")) > MAX_VALUES:
         raise _too_many_values()
     depth = 0
-    for bracket in _BRACKET.finditer(outline):
+    # So many in all would have to be inside each other.
+    deep = sum(map(outline.count, (b"[", b"{"))) > MAX_DEPTH
+    for bracket in _BRACKET.finditer(outline) if deep else ():
         depth += 1 if bracket[0] in b"[{" else -1
         if depth < 0:
             return False  # no JSON: the parser says where

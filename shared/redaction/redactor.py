@@ -95,7 +95,10 @@ class Redactor:
 
     def _searched(self, name: str, value: str) -> str:
         """The text without its secrets, remembered when it has none."""
-        redacted = self._named(name, value) if name else self.text(value)
+        if self._rules.silent(f'{name}="{value}"'.encode("utf-8", "surrogatepass")):
+            redacted = value
+        else:
+            redacted = self._named(name, value) if name else self.text(value)
         if redacted is value and len(name) + len(value) <= _SHORT:
             if len(self._clean) >= _REMEMBERED:
                 self._clean.clear()

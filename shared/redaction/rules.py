@@ -117,6 +117,10 @@ class RuleSet:
                 found.append(Span(cut.start(), cut.end(), "cut-off-token"))
         return merged(found)
 
+    def silent(self, text: bytes) -> bool:
+        """Whether a text, and any part of it, holds no word that a rule looks for, and so no secret."""
+        return len(text) < _CUT and not self._always and self._keywords is not None and not self._keywords.Match(text)
+
     def over_lines(self) -> RuleSet:
         """Only the rules for secrets that may go over several lines."""
         return RuleSet([rule for rule in self.rules if rule.lines], self.stand_ins)
