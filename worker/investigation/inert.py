@@ -42,7 +42,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 def visible(text: str) -> str:
     """`text` without the characters that nobody sees (control, format, tag and unassigned ones), newlines as LF."""
     lines = text.splitlines()
-    return "\n".join("".join(map(_shown, line)) for line in lines)
+    return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in lines)
 
 
 def inert(text: str, longest: int) -> str:

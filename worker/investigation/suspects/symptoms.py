@@ -67,8 +67,9 @@ def read(
     for fact in multiplied:
         strength["load"], shown_by["load"] = _MULTIPLIED, fact.id
     for sign in sorted(signs, key=lambda sign: -sign.weight):
+        text = spaced(sign.text)
         for name, pattern in SYMPTOMS.items():
-            if name not in strength and pattern.search(spaced(sign.text)):
+            if name not in strength and pattern.search(text):
                 strength[name] = sign.weight
                 shown_by[name] = sign.fact
     failing = frozenset(sign.service for sign in signs if sign.fact and sign.weight >= _TELLING)
