@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Final
 
 from shared.incident import Fact
 from shared.moment import DeadlineExceeded
 from worker.inquiry import Gathered, SourceFailure, Target
 from worker.printable import printable
-from worker.threads import Threads
+from worker.threads import side_by_side
 
 MAX_TARGETS: Final = 16
 _AT_ONCE: Final = 6
@@ -32,13 +31,17 @@ def each_target(
     """
     distinct = list({same(target): target for target in reversed(targets)}.values())[::-1]
     asked = distinct[:MAX_TARGETS]
-    with Threads(_AT_ONCE) as pool:
-        answers = [pool.submit(look, target) for target in asked]
+
+    def outcome(target: Target) -> Gathered | SourceFailure | DeadlineExceeded:
+        try:
+            return look(target)
+        except (SourceFailure, DeadlineExceeded) as failure:
+            return failure
+
     details: list[str] = []
     failures: list[SourceFailure | DeadlineExceeded] = []
     facts: list[Fact] = []
-    for target, answer in zip(asked, answers, strict=True):
-        gathered = _outcome(answer)
+    for target, gathered in zip(asked, side_by_side(outcome, asked, _AT_ONCE), strict=True):
         if isinstance(gathered, Gathered):
             facts += gathered.facts
             detail = gathered.detail
@@ -52,10 +55,3 @@ def each_target(
     if failures and not facts:
         raise failures[0]
     return Gathered(facts=tuple(facts), detail=printable("; ".join(details))[:_MAX_DETAIL] or None)
-
-
-def _outcome(answer: Future[Gathered]) -> Gathered | SourceFailure | DeadlineExceeded:
-    try:
-        return answer.result()
-    except (SourceFailure, DeadlineExceeded) as failure:
-        return failure

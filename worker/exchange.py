@@ -21,7 +21,7 @@ from shared.incident import CoverageStatus
 from shared.moment import Deadline, DeadlineExceeded
 from worker.cut_off import Call, Connection, Connections, watched
 from worker.inquiry import SourceFailure
-from worker.threads import Threads
+from worker.threads import side_by_side
 
 _CONNECT_SECONDS: Final = 5.0
 
@@ -162,11 +162,9 @@ class _Exchange:
 
 
 def _begin(exchanges: Sequence[_Exchange]) -> Sequence[Failure | None]:
-    new = sum(not each.kept for each in exchanges)
-    if new < 2:
-        return [each.begin() for each in exchanges]
-    with Threads(new) as pool:  # opening a connection takes several ways there and back
-        return list(pool.map(_Exchange.begin, exchanges))
+    # Opening a connection takes several ways there and back.
+    at_once = sum(not each.kept for each in exchanges)
+    return side_by_side(_Exchange.begin, exchanges, at_once)
 
 
 def _readable(under_way: Mapping[int, Any], deadline: Deadline) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from shared.moment import Deadline, DeadlineExceeded
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
-from worker.threads import Threads
+from worker.threads import side_by_side
 
 MOST_TARGETS: Final = 25
 MOST_LINES: Final = 1_000
@@ -121,8 +121,7 @@ def ask_all(
         except (SourceFailure, DeadlineExceeded) as failure:
             return failure
 
-    with Threads(at_once) as pool:
-        outcomes = list(zip(queries, pool.map(outcome, queries), strict=True))
+    outcomes = list(zip(queries, side_by_side(outcome, queries, at_once), strict=True))
     lines = [line for _, found in outcomes if isinstance(found, Found) for line in found.lines]
     if not lines:
         _raise_for_silence(inquiry.alerted, outcomes)

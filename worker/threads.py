@@ -4,11 +4,12 @@ traces name, is theirs too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
+A = TypeVar("A")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -20,3 +21,14 @@ class Threads(ThreadPoolExecutor):
         """As ThreadPoolExecutor does."""
         context: Any = copy_context()
         return super().submit(context.run, work, *args, **named)
+
+
+def side_by_side(act: Callable[[A], T], items: Sequence[A], at_once: int) -> list[T]:
+    """What `act` gives for each item, in their order, at most `at_once` of them at a time: the first by the thread that
+    asks, as it would only wait. Raises what an item raised, when none is under way any more.
+    """
+    if len(items) < 2 or at_once < 2:
+        return list(map(act, items))
+    with Threads(min(at_once, len(items)) - 1) as pool:
+        others = pool.map(act, items[1:])
+        return [act(items[0]), *others]

@@ -23,7 +23,7 @@ from worker.repositories.changes import (
 )
 from worker.repositories.hosted import Deployment, HostedRepository, Pages
 from worker.repositories.hosted_source import HostedSource
-from worker.threads import Threads
+from worker.threads import side_by_side
 
 _LISTED: Final = 100
 _DETAILED: Final = 10
@@ -31,7 +31,8 @@ _DETAILED: Final = 10
 _DEPLOYMENTS: Final = 30
 _OUTCOMES: Final = 5
 """Deployments of one repository whose outcome is fetched, one request each."""
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 4
+"""Of commits, and of deployments."""
 
 T = TypeVar("T")
 
@@ -41,9 +42,8 @@ class HostedChanges(HostedSource):
 
     def _look(self, target: Target, window: Window, repository: HostedRepository, pages: Pages) -> Gathered:
         look = _Look(self.name, target.service, window, repository, pages)
-        with Threads(_AT_ONCE) as pool:
-            deploys = pool.submit(look.deploys, pool)
-            facts = [*look.commits(pool), *deploys.result()]
+        commits, deploys = side_by_side(lambda asked: asked(), (look.commits, look.deploys), 2)
+        facts = [*commits, *deploys]
         if look.failures and not facts:
             raise look.failures[0]
         return Gathered(facts=tuple(facts), detail=", ".join(dict.fromkeys(look.details)) or None)
@@ -61,7 +61,7 @@ class _Look:
         self.details: list[str] = []
         self.failures: list[SourceFailure | DeadlineExceeded] = []
 
-    def commits(self, pool: Threads) -> list[Fact]:
+    def commits(self) -> list[Fact]:
         """The commits in the window, or the last ones before it, newest first."""
         window = self._window
         listed = self._try("commits", lambda: self._repository.commits(_LISTED, window.until, window.changes_since))
@@ -79,6 +79,7 @@ class _Look:
         unread = [
             replace(commit, without_diff=f"only the newest {_DETAILED} are fetched") for commit in suspects[_DETAILED:]
         ]
+        detailed = side_by_side(self._with_files, suspects[:_DETAILED], _AT_ONCE)
         return [
             commit_fact(
                 self._source,
@@ -88,10 +89,10 @@ class _Look:
                 url=self._pages.commit(commit.sha),
                 before_window=commit.at < window.changes_since,
             )
-            for commit in (*unseen, *pool.map(self._with_files, suspects[:_DETAILED]), *unread)
+            for commit in (*unseen, *detailed, *unread)
         ]
 
-    def deploys(self, pool: Threads) -> list[Fact]:
+    def deploys(self) -> list[Fact]:
         """The deployments in the window, or the last one before it, newest first, and what the last one brought out."""
         window = self._window
         listed = self._try("deployments", lambda: self._repository.deployments(_DEPLOYMENTS))
@@ -100,7 +101,7 @@ class _Look:
         within = [deployment for deployment in known if window.changes_since <= deployment.at <= window.until]
         earlier = before[:1] if before and before[0].at < window.changes_since else []
         shown = [*within, *earlier]
-        facts = list(pool.map(self._deploy_fact, shown, [number < _OUTCOMES for number in range(len(shown))]))
+        facts = side_by_side(self._deploy_fact, list(enumerate(shown)), _AT_ONCE)
         comparison = self._try("compare", lambda: self._comparison(before)) if before else None
         return [*facts, comparison] if comparison else facts
 
@@ -115,8 +116,9 @@ class _Look:
         found = self._try("diffs", lambda: self._repository.with_files(commit))
         return found or replace(commit, without_diff="it could not be fetched")
 
-    def _deploy_fact(self, deployment: Deployment, with_outcome: bool) -> Fact:
-        outcome = self._try("outcomes", lambda: self._repository.outcome(deployment)) if with_outcome else None
+    def _deploy_fact(self, listed: tuple[int, Deployment]) -> Fact:
+        number, deployment = listed
+        outcome = self._try("outcomes", lambda: self._repository.outcome(deployment)) if number < _OUTCOMES else None
         return deploy_fact(
             self._source,
             self._deploy(deployment),

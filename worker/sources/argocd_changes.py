@@ -24,7 +24,7 @@ from worker.kubernetes_objects import OBJECT, dict_at, dicts, text_at
 from worker.log_queries import names_of
 from worker.outbound import Outbound
 from worker.repositories.changes import Commit, commit_fact, deploy_fact
-from worker.threads import Threads
+from worker.threads import side_by_side
 
 SOURCE: Final = "changes.argocd"
 _MOST_DEPLOYS: Final = 10
@@ -104,9 +104,8 @@ class ArgoCdChanges:
             and _is_of(application, target, scope.annotations(target))
         ]
         notes: list[str] = []
-        with Threads(_AT_ONCE) as pool:
-            looked = [pool.submit(self._look, *pair, scope.window, deadline, notes) for pair in found]
-            facts = tuple(fact for some in looked for fact in some.result())
+        looked = side_by_side(lambda pair: self._look(*pair, scope.window, deadline, notes), found, _AT_ONCE)
+        facts = tuple(fact for some in looked for fact in some)
         known = {target.service for target, _ in found}
         if inquiry.alerted.service not in known:
             notes.append(f"no application of {inquiry.alerted.service} (annotation argocd/app-name)")
