@@ -10,25 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Final, cast
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, Table, bindparam, case, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared.alert import Severity
 from shared.database import Database, UtcDateTime
-from shared.incident import QueuePlace, Status
+from shared.incident import QueuePlace
 from shared.known_services import remember
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
 from shared.tables import AttemptRow, IncidentRow, WorkRow
 
+T = TypeVar("T")
+
 _LOCK: Final = 0x77687964
 """The advisory lock of admission on PostgreSQL: any constant of our own."""
-
-# Whose work waits is queued, and what is under way is unfinished: said once more, it spares the database a look at all
-# the incidents there ever were.
-_UNFINISHED: Final = [literal(status.value) for status in Status if not status.finished]
 
 _LATELY: Final = 50
 """Finished attempts that an estimate is made from."""
@@ -59,13 +57,9 @@ def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlac
     """
     if not incident_ids:
         return {}
-    position = func.rank().over(order_by=(_rank(), WorkRow.created_at)).label("position")
-    queue = (
-        select(WorkRow.incident_id, position)
-        .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
-        .where(*_waiting())
-        .subquery()
-    )
+    waiting = _waiting()
+    position = func.rank().over(order_by=(waiting.c.rank, waiting.c.created_at)).label("position")
+    queue = select(waiting.c.incident_id, position).subquery()
     found = session.execute(select(queue.c.incident_id, queue.c.position).where(queue.c.incident_id.in_(incident_ids)))
     each = _seconds_each(session)
     return {
@@ -96,8 +90,28 @@ def _under_way() -> tuple[ColumnElement[bool], ...]:
     return AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None)
 
 
-def _waiting() -> tuple[ColumnElement[bool], ...]:
-    return WorkRow.kind == "investigate", WorkRow.state == "waiting", IncidentRow.status == Status.QUEUED
+def _waiting() -> CTE:
+    """What waits, with what its turn depends on."""
+    return (
+        select(
+            WorkRow.id,
+            WorkRow.incident_id,
+            WorkRow.attempt,
+            WorkRow.created_at,
+            _of_incident(IncidentRow.service, WorkRow.incident_id).label("service"),
+            _of_incident(_rank(), WorkRow.incident_id).label("rank"),
+        )
+        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
+        .cte("waiting")
+        .prefix_with("MATERIALIZED", dialect="postgresql")  # or each use of service and rank would look them up
+    )
+
+
+def _of_incident(what: ColumnElement[T] | InstrumentedAttribute[T], incident_id: Any) -> ScalarSelect[T]:
+    """Looked up for each row by its key. Joined, PostgreSQL compares all that wait with all that wait, or reads all
+    incidents there ever were, as its statistics know nothing yet of a storm.
+    """
+    return select(what).where(IncidentRow.id == incident_id).scalar_subquery()
 
 
 _WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
@@ -117,21 +131,14 @@ _COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(*_u
 @cache
 def _in_turn() -> Select[str, str, int, str]:
     """So much waiting work as is `free`, in the order in which it is admitted."""
-    busy = (
-        select(IncidentRow.service, func.count().label("busy"))
-        .join(AttemptRow, (AttemptRow.incident_id == IncidentRow.id) & (AttemptRow.number == IncidentRow.attempt))
-        .where(*_under_way(), IncidentRow.status.in_(_UNFINISHED))
-        .group_by(IncidentRow.service)
-        .subquery()
-    )
-    rank = _rank()
-    turn = func.row_number().over(partition_by=(IncidentRow.service, rank), order_by=WorkRow.created_at)
+    waiting, service = _waiting(), _of_incident(IncidentRow.service, AttemptRow.incident_id)
+    under_way = select(service.label("service")).where(*_under_way()).subquery()
+    busy = select(under_way.c.service, func.count().label("busy")).group_by(under_way.c.service).subquery()
+    turn = func.row_number().over(partition_by=(waiting.c.service, waiting.c.rank), order_by=waiting.c.created_at)
     return (
-        select(WorkRow.id, WorkRow.incident_id, WorkRow.attempt, IncidentRow.service)
-        .join(IncidentRow, IncidentRow.id == WorkRow.incident_id)
-        .outerjoin(busy, busy.c.service == IncidentRow.service)
-        .where(*_waiting())
-        .order_by(rank, turn + func.coalesce(busy.c.busy, 0), WorkRow.created_at, WorkRow.id)
+        select(waiting.c.id, waiting.c.incident_id, waiting.c.attempt, waiting.c.service)
+        .outerjoin(busy, busy.c.service == waiting.c.service)
+        .order_by(waiting.c.rank, turn + func.coalesce(busy.c.busy, 0), waiting.c.created_at, waiting.c.id)
         .limit(bindparam("free"))
     )
 
