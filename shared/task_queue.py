@@ -76,6 +76,8 @@ def make_celery(storage: Storage) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
+        # There is none; without this each thread looks through all that is installed for one.
+        result_backend_thread_safe=True,
         task_track_started=True,
         task_send_sent_event=True,
         worker_send_task_events=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 
@@ -99,3 +100,10 @@ def test_only_so_many_services_are_remembered() -> None:
         remember(f"n{number}", "search")
     assert service_of("n4") is None
     assert service_of(f"n{MOST + 4}") == "search"
+
+
+def test_threads_share_the_one_backend() -> None:
+    app = make_celery(Storage(redis_url="redis://127.0.0.1:1/0"))
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(lambda: app.backend).result()
+    assert theirs is app.backend
