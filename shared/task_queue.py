@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from celery import Celery
 from celery.schedules import schedule
+from kombu.transport import TRANSPORT_ALIASES
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -65,6 +66,7 @@ def _unset_clock() -> datetime:
 
 def make_celery(storage: Storage) -> Celery:
     """The Celery application on the configured broker; why it is set so: docs/decisions/0002-task-graph.md."""
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "shared.queue_transport:Transport"))
     app = Celery("whydown", include=["worker.tasks"], events="shared.task_events:Events")
     app.conf.update(
         broker_url=storage.resolved_redis_url(),

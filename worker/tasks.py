@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import structlog
 from celery import current_task
-from celery.exceptions import Ignore
 from celery.signals import worker_ready, worker_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +28,7 @@ from worker.notifiers import PushFailure
 from worker.offered_names import OfferedNames
 from worker.parts import parts
 from worker.pipeline import Course
+from worker.quiet_task import NOTHING_TO_DO, QuietTask
 from worker.stages import Store
 
 Stage = Callable[..., Store]
@@ -74,36 +74,35 @@ class StageFailure(Exception):
         self.innocent = innocent
 
 
-@celery_app.task(name=TASKS["investigate"])
-def investigate(work_id: str) -> None:
+@celery_app.task(name=TASKS["investigate"], base=QuietTask)
+def investigate(work_id: str) -> str | None:
     """Asks the catalog whom to look at, and goes through what follows from that."""
-    if not _go_through((work_id,)) and not (_admitting.ask(work_id) and _go_through((work_id,))):
-        _nothing_to_do(work_id)
+    if _go_through((work_id,)) or (_admitting.ask(work_id) and _go_through((work_id,))):
+        return None
+    return _nothing_to_do(work_id)
 
 
-@celery_app.task(name=TASKS["gather"])
-def gather(*work_ids: str) -> None:
+@celery_app.task(name=TASKS["gather"], base=QuietTask)
+def gather(*work_ids: str) -> str | None:
     """Asks sources of one attempt, all at once; goes on to the diagnosis when they were the last."""
-    if not _go_through(work_ids):
-        _nothing_to_do(work_ids[0])
+    return None if _go_through(work_ids) else _nothing_to_do(work_ids[0])
 
 
-@celery_app.task(name=TASKS["diagnose"])
-def diagnose(work_id: str) -> None:
+@celery_app.task(name=TASKS["diagnose"], base=QuietTask)
+def diagnose(work_id: str) -> str | None:
     """Makes the brief and asks the model."""
-    if not _go_through((work_id,)):
-        _nothing_to_do(work_id)
+    return None if _go_through((work_id,)) else _nothing_to_do(work_id)
 
 
-@celery_app.task(name=TASKS["deliver"])
-def deliver(work_id: str) -> None:
+@celery_app.task(name=TASKS["deliver"], base=QuietTask)
+def deliver(work_id: str) -> str | None:
     """Pushes a result to one recipient, unless as many pushes to the same are under way as may be."""
-    if _doors.enter(work_id):
-        try:
-            if not _go_through((work_id,)):
-                _nothing_to_do(work_id)
-        finally:
-            publish(_doors.leave(work_id))
+    if not _doors.enter(work_id):
+        return None
+    try:
+        return None if _go_through((work_id,)) else _nothing_to_do(work_id)
+    finally:
+        publish(_doors.leave(work_id))
 
 
 @celery_app.task(name=RECONCILE, send_events=False)
@@ -151,17 +150,17 @@ def _taken(work_ids: Sequence[str]) -> tuple[list[Claim], Course]:
     return work.claim_all(database, work_ids, within), Course()
 
 
-def _nothing_to_do(work_id: str) -> None:
-    """Ends a message of our own that came twice without a word (raises Ignore): Flower would tell of a success where
-    the first one failed. Somebody who sent the task by hand, as Flower's API lets them, is given another attempt of an
-    analysis that failed, as by POST /incidents/<id>/retry.
+def _nothing_to_do(work_id: str) -> str | None:
+    """Ends a message of our own that came twice without a word. Somebody who sent the task by hand, as Flower's API
+    lets them, is given another attempt of an analysis that failed, as by POST /incidents/<id>/retry.
     """
     if WORK_ID.fullmatch(current_task.request.id or ""):
-        raise Ignore
+        return NOTHING_TO_DO
     incident_id = work_id.partition(".")[0]
     if again := intake.investigate_again(parts().database, incident_id, only_failed=True):
         _log.info("retried_by_hand", incident=incident_id)
         publish(again.work)
+    return None
 
 
 def _time_limit(kind: str) -> float:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
+import pytest
+from kombu.asynchronous import Hub
+
+from shared import task_events
 from shared.settings import Storage
 from shared.task_queue import make_celery
 
@@ -35,3 +40,33 @@ def test_what_comes_while_others_are_sent_is_not_lost() -> None:
     dispatcher.flush()
     dispatcher.flush()
     assert dispatcher.producer.sent == ["task-received", "task-started", "task-failed"]
+
+
+def test_what_comes_within_a_moment_is_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Any = Hub
+    hub, sent, later = make(), [], []
+    monkeypatch.setattr(hub, "call_later", lambda _seconds, flush: later.append(flush))
+    monkeypatch.setattr(task_events, "get_event_loop", lambda: hub)
+
+    class Producer:
+        def publish(self, events: list[dict[str, Any]], **_: Any) -> None:
+            sent.append([event["type"] for event in events])
+
+    app = make_celery(Storage(redis_url="memory://"))
+    asked: Any = sent.clear  # Celery's own, which would send each for itself
+    dispatcher = app.events.Dispatcher(buffer_group=["task"], enabled=False, on_send_buffered=asked)
+    dispatcher.enabled, dispatcher.producer = True, Producer()
+    loop = hub.create_loop()
+    kinds = ["task-received", "task-started", "task-succeeded"]
+    for kind in kinds:
+        thread = Thread(target=dispatcher.send, args=(kind,))
+        thread.start()
+        thread.join()
+        next(loop)
+    (flush,) = later
+    flush()
+    dispatcher.send("task-failed")
+    next(loop)
+    later[1]()
+    hub.close()
+    assert sent == [kinds, ["task-failed"]]
