@@ -217,6 +217,16 @@ def _try_connections(engine: Engine, trusted_seconds: float) -> None:
                 raise InvalidatePoolError from ended  # the others were ended too; this one is made anew
 
 
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    # Pages, of which an alert writes some twenty: whoever fills the log up waits for it to be written back.
+    "wal_autocheckpoint=4000",
+    "busy_timeout=30000",
+    "foreign_keys=ON",
+)
+
+
 def _sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
@@ -227,7 +237,7 @@ def _sqlite(url: str) -> Engine:
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -250,7 +250,7 @@ def _bound(row: Row) -> Row:
 
 
 def _local(moment: datetime) -> str:
-    return utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return utc(moment).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
 _KEEP: Final[dict[type, Callable[[Any], str]]] = {datetime: _local, dict: json.dumps, list: json.dumps}
