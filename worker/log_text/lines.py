@@ -65,6 +65,15 @@ def parse(line: str, near: datetime) -> Entry:
     return Entry(line[:LONGEST_TEXT], time_of(line, near), level_of(line))
 
 
+def stored(line: str, at: datetime, level: str | None = None) -> Entry:
+    """One line whose time, and maybe level, its store tells: neither is looked for then."""
+    line = clean(line)
+    if line.startswith("{"):
+        entry = parse(line, at)
+        return Entry(entry.text, at, level or entry.level)
+    return Entry(line[:LONGEST_TEXT], at, level or level_of(line))
+
+
 _TIME_KEYS: Final = ("ts", "timestamp", "time", "@timestamp", "Timestamp", "@t", "date", "datetime", "asctime")
 _LEVEL_KEYS: Final = ("level", "severity", "lvl", "log.level", "levelname", "loglevel", "severity_text", "Level", "@l")
 _TEXT_KEYS: Final = (

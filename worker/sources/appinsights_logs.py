@@ -23,7 +23,7 @@ from worker.entra_id import Config as EntraConfig
 from worker.entra_id import EntraId
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
 from worker.log_queries import Found, LogQuery, ask_all
-from worker.log_text.lines import LONGEST_TEXT, MOST_TRACE_LINES, clean, parse
+from worker.log_text.lines import LONGEST_TEXT, MOST_TRACE_LINES, stored
 from worker.printable import printable
 
 if TYPE_CHECKING:
@@ -218,8 +218,8 @@ def _line(row: Mapping[str, Any], services: Mapping[str, str]) -> LogLine | None
     if service is None or not isinstance(at, datetime) or not text:
         return None
     level = _LEVELS[number] if isinstance(number, int) and 0 <= number < len(_LEVELS) else None
-    entry = parse(clean(text[:LONGEST_TEXT]), utc(at))
-    return LogLine(service, entry.text, utc(at), level or entry.level)
+    entry = stored(text[:LONGEST_TEXT], utc(at), level)
+    return LogLine(service, entry.text, utc(at), entry.level)
 
 
 def _exception(row: Mapping[str, Any]) -> Iterator[str]:

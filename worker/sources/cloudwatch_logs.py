@@ -22,7 +22,7 @@ from shared.moment import Deadline, DeadlineExceeded
 from shared.settings import Section, Words, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
 from worker.log_queries import Found, LogQuery, ask_all
-from worker.log_text.lines import LONGEST_TEXT, clean, parse
+from worker.log_text.lines import LONGEST_TEXT, stored
 from worker.outbound import Answer, Outbound, checked
 from worker.patience import held, within
 from worker.printable import printable
@@ -254,7 +254,7 @@ def _lines(query: LogQuery, events: list[Any]) -> Iterator[LogLine]:
         message, millis = event.get("message"), event.get("timestamp")
         if isinstance(message, str) and isinstance(millis, int) and 0 < millis < 7_000_000_000_000:
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
-            entry = parse(clean(message[:LONGEST_TEXT]), at)
+            entry = stored(message[:LONGEST_TEXT], at)
             # The words of both severities may stand in one line: it is told once.
             if query.severity == "lines" or (entry.level == "warn") == (query.severity == "warnings"):
                 yield LogLine(query.targets[0].service, entry.text, at, entry.level)

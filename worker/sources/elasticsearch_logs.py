@@ -21,7 +21,7 @@ from shared.settings import HttpUrl, Section, setting
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure
 from worker.log_queries import Found, LogQuery, Severity, ask_all
 from worker.log_text.levels import level_word
-from worker.log_text.lines import LONGEST_TEXT, clean, parse
+from worker.log_text.lines import LONGEST_TEXT, stored
 from worker.log_text.times import from_epoch
 from worker.outbound import Outbound, basic
 from worker.printable import printable
@@ -196,8 +196,8 @@ class ElasticsearchLogs:
         at = parse_time(_value(source, self._config.time_field)) or _sorted_at(hit.get("sort"))
         if not text or at is None:
             return None
-        entry = parse(clean(text[:LONGEST_TEXT]), at)
-        return LogLine(service, entry.text, at, level_word(_value(source, self._config.level_field)) or entry.level)
+        entry = stored(text[:LONGEST_TEXT], at, level_word(_value(source, self._config.level_field)))
+        return LogLine(service, entry.text, at, entry.level)
 
 
 def _cases(words: tuple[str, ...]) -> list[str]:

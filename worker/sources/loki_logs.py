@@ -19,7 +19,7 @@ from worker.exchange import Failure
 from worker.inquiry import Gathered, Inquiry, LogLine, SourceFailure, Target, Window
 from worker.log_queries import MOST_LINES, MOST_WARNINGS, askable, before, names_of, spans
 from worker.log_text.levels import level_word
-from worker.log_text.lines import clean, parse
+from worker.log_text.lines import stored
 from worker.outbound import Answer, Outbound, checked
 
 LABELS: Final = ("service_name", "app", "service")
@@ -271,8 +271,8 @@ def _lines(service: str, answer: Any) -> Iterator[LogLine]:
                 and _NANOSECONDS.fullmatch(str(value[0]))
             ):
                 moment = datetime.fromtimestamp(int(value[0]) / 1e9, UTC)
-                entry = parse(clean(value[1]), moment)
-                yield LogLine(service, entry.text, moment, level or entry.level)
+                entry = stored(value[1], moment, level)
+                yield LogLine(service, entry.text, moment, entry.level)
 
 
 def _dicts(values: Any) -> Iterable[dict[str, Any]]:

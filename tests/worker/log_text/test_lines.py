@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from worker.log_text.levels import level_of, level_word
-from worker.log_text.lines import LONGEST_TEXT, MOST_TRACE_LINES, Entry, clean, entries, parse
+from worker.log_text.lines import LONGEST_TEXT, MOST_TRACE_LINES, Entry, clean, entries, parse, stored
 from worker.log_text.times import from_epoch, time_of
 
 NEAR = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
@@ -215,3 +215,19 @@ def test_long_traces_keep_their_ends() -> None:
 def test_colours_and_what_cannot_be_stored_are_taken_out() -> None:
     assert clean("\x1b[31mERROR\x1b[0m b\x00oom\x07\r\n") == "ERROR boom\ufffd"
     assert clean("\x1b]0;title\x07text") == "text"
+
+
+@pytest.mark.parametrize(
+    ("line", "level", "expected"),
+    [
+        ("\x1b[31m2020-01-01T00:00:00Z ERROR boom\x1b[0m", None, ("2020-01-01T00:00:00Z ERROR boom", "error")),
+        ("ERROR boom", "warn", ("ERROR boom", "warn")),
+        ('{"msg": "boom", "level": "error", "ts": "2020-01-01T00:00:00Z"}', None, ("boom", "error")),
+        ('{"msg": "boom", "level": "error"}', "info", ("boom", "info")),
+        ("{no JSON", None, ("{no JSON", None)),
+    ],
+)
+def test_what_a_store_tells_of_a_line_counts(line: str, level: str | None, expected: tuple[str, str | None]) -> None:
+    entry = stored(line, at(2026, 1, 2, 3, 8, 9), level)
+    assert (entry.text, entry.level) == expected
+    assert entry.at == at(2026, 1, 2, 3, 8, 9)
