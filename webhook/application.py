@@ -37,6 +37,7 @@ from webhook.receiver import EXTENSION, Queue, Receiver
 from webhook.recent_documents import RecentDocuments
 from webhook.senders import SENDERS, Sender
 from webhook.settings import Access
+from webhook.summons import Summons
 
 LARGEST_DISCARD: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and thrown away, so that its sender gets to read the refusal."""
@@ -96,7 +97,7 @@ def create_app(
     access.check_names(senders)
     app.extensions[EXTENSION] = Receiver(
         database=database,
-        queue=queue or Queue(task_queue.Publisher().publish, task_queue.ping),
+        queue=queue or Queue(task_queue.Publisher(Summons(database, task_queue.publish)).publish, task_queue.ping),
         guard=Guard(access, (address or Address.read()).public_url, senders),
         senders=senders,
         reception=Reception(database, timedelta(minutes=quiet)),

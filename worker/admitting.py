@@ -10,6 +10,9 @@ from typing import Final
 PAUSE_SECONDS: Final = 0.1
 """From one admission to the next: each compares all that wait. A place stays empty for half of it, on the average."""
 
+MANY: Final = 16
+"""So many admitted at once were a line: who joined it meanwhile was called by nobody (`webhook.summons`)."""
+
 
 class Admitting:
     """One thread of the process sees to it, once more for all who ask meanwhile. In a storm each would keep a
@@ -37,6 +40,8 @@ class Admitting:
                 time.sleep(max(0.0, self._next - time.monotonic()))
                 self._wanted.clear()
                 turns = self._admit()
+                if len(turns) >= MANY:
+                    self._wanted.set()
                 self._next = time.monotonic() + PAUSE_SECONDS
             finally:
                 self._busy.release()

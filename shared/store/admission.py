@@ -68,6 +68,12 @@ def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlac
     }
 
 
+def in_line(database: Database, most: int) -> int:
+    """How many wait for their turn; counts to `most`."""
+    with database.looking() as look:
+        return int(look.one(_IN_LINE, {"most": most})[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits for its turn."""
@@ -124,6 +130,12 @@ _ADMITTED: Final = (
     update(_ATTEMPTS)
     .where(_ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current"))
     .values(admitted_at=bindparam("moment", type_=UtcDateTime))
+)
+_IN_LINE: Final = select(func.count()).select_from(
+    select(_WORK.c.id)
+    .where(_WORK.c.kind == "investigate", _WORK.c.state == "waiting")
+    .limit(bindparam("most"))
+    .subquery()
 )
 _COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(*_under_way())
 

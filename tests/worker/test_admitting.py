@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from worker.admitting import Admitting
+from worker.admitting import MANY, Admitting
 
 
 class Turns:
@@ -54,6 +54,16 @@ def test_whoever_asks_while_another_is_at_it_waits_for_nothing_and_is_seen_to(
 ) -> None:
     turns = Turns(("first",), ("another", "third"))
     assert asked_twice(turns, mine) == (begins, published)
+    assert turns.times == 2
+
+
+def test_after_many_were_admitted_it_is_looked_once_more_for_those_whom_nobody_called() -> None:
+    published: list[str] = []
+    many = tuple(f"work-{n}" for n in range(MANY))
+    turns = Turns(many, ("late",))
+    turns.go_on.set()
+    assert not Admitting(turns, published.extend).ask("work-0")
+    assert published == [*many, "late"]
     assert turns.times == 2
 
 
