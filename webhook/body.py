@@ -73,11 +73,11 @@ def text(value: object, limit: int) -> str:
     Strings stay as they are but for control characters: of those only newline and tab are kept, line ends become
     newlines, the rest U+FFFD. Null is the empty string; other values are written as JSON.
     """
+    if type(value) is str and len(value) <= limit and value.isprintable():
+        return value  # as nearly all are: nothing to replace
     if value is None:
         return ""
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if shown.isprintable():  # as nearly all are: nothing to replace
-        return _cut(shown, limit)
     return _cut(_CONTROL.sub("\ufffd", shown.replace("\r\n", "\n").replace("\r", "\n")), limit)
 
 

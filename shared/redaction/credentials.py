@@ -71,7 +71,7 @@ def is_secret(stand_ins: StandIns, check: Check, key: str, found: str) -> bool:
     """Whether what was `found` under the name `key` is a secret; the punctuation after it counts for masks only."""
     judged = found[:LONGEST_JUDGED]
     value = judged.rstrip(TRAILING)
-    return bool(value) and not any(map(stand_ins.stands_in, {judged, value})) and check(stand_ins, key, value)
+    return bool(value) and check(stand_ins, key, value) and not any(map(stand_ins.stands_in, {judged, value}))
 
 
 def entropy(value: str) -> float:

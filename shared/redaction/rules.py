@@ -84,14 +84,25 @@ class Rule:
         return dashes + 5 if dashes >= 0 else closing + len(self.until)
 
     def _secret(self, found: Any) -> tuple[int, int]:
-        named = self.pattern.groupindex.get("key")
-        for group in range(1, self.pattern.groups + 1):
-            if group != named and found.start(group) >= 0:
+        for group in _value_groups(self.pattern):
+            if found.start(group) >= 0:
                 return found.start(group), found.end(group)
         return found.start(), found.end()
 
     def _key(self, found: Any) -> str:
-        return found["key"].decode("utf-8", "replace") if "key" in self.pattern.groupindex else ""
+        return found["key"].decode("utf-8", "replace") if _names_a_key(self.pattern) else ""
+
+
+@cache
+def _names_a_key(pattern: Any) -> bool:
+    return "key" in pattern.groupindex
+
+
+@cache
+def _value_groups(pattern: Any) -> tuple[int, ...]:
+    """The groups of a pattern that hold a secret: all but that of its name."""
+    named = pattern.groupindex.get("key")
+    return tuple(group for group in range(1, pattern.groups + 1) if group != named)
 
 
 class RuleSet:
