@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -42,8 +42,13 @@ def watched(deadline: Deadline) -> Iterator[Call]:
     sends its headers byte by byte would hold the caller for ever.
     """
     call = Call()
-    with _alarm.set(deadline.at, call.shut):
+    with at_deadline(deadline, call.shut):
         yield call
+
+
+def at_deadline(deadline: Deadline, act: Callable[[], None]) -> AbstractContextManager[None]:
+    """Has `act` done when the deadline passes, unless the block has ended before."""
+    return _alarm.set(deadline.at, act)
 
 
 @dataclass(slots=True)

@@ -6,19 +6,23 @@ Importing this costs a second (the SDK): providers do so when they are configure
 from __future__ import annotations
 
 import re
+import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
+import httpcore2
 import httpx2
 import openai
 from pydantic import BaseModel, ValidationError
 
 from shared.incident import Usage
 from shared.moment import Deadline, DeadlineExceeded
+from worker.cut_off import at_deadline
 from worker.llm import ModelFailure, ModelReply, ModelRequest
 
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -45,35 +49,48 @@ class Endpoint:
     """The name of the parameter: OpenAI's reasoning models refuse the first, many compatible servers the second."""
     key: str
     """Kept out of every message."""
-    _idle: list[tuple[openai.OpenAI, _BoundedClient]] = field(default_factory=list)
+    _idle: list[_Client] = field(default_factory=list)
 
-    @contextmanager
-    def client(self, deadline: Deadline) -> Iterator[openai.OpenAI]:
-        """A client for one call. It has one connection, which is kept: httpx looks at all connections of a client, and
+    def taken(self) -> _Client:
+        """A client for one call, with one connection, which is kept: httpx looks at all connections of a client, and
         sets up TLS for each new one.
         """
         try:
-            client, http = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
             http = _BoundedClient()
-            client = self.connect(http)
-        http.deadline = deadline
-        try:
-            yield client
-        finally:
-            if len(self._idle) < _KEPT:
-                self._idle.append((client, http))
-            else:
-                client.close()
+            return _Client(http, self.connect(http))
+
+    def given_back(self, client: _Client) -> None:
+        """Keeps a client for the next call."""
+        if len(self._idle) < _KEPT:
+            self._idle.append(client)
+        else:
+            client.http.close()
+
+
+class _Client(NamedTuple):
+    http: _BoundedClient
+    sdk: openai.OpenAI
 
 
 def complete(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
     """One call, back before the deadline whatever the server does. Raises ModelFailure.
 
-    The call runs on a thread of its own that is left behind at the deadline: no timeout of a socket covers name
-    resolution or headers that trickle. It ends soon after, as its reads stop at the deadline too.
+    No timeout of a socket covers headers that trickle: a kept connection is shut at the deadline. Nor does any cover
+    name resolution: where a connection has to be opened, the call runs on a thread of its own that is left behind at
+    the deadline. It ends soon after, as its reads stop at the deadline too.
     """
-    return _within(deadline, lambda: _call(endpoint, request, deadline))
+    try:
+        deadline.remaining()
+        client = endpoint.taken()
+        client.http.deadline = deadline
+        if not client.http.is_connected:
+            return _within(deadline, lambda: _call(endpoint, client, request))
+        with at_deadline(deadline, client.http.shut):
+            return _call(endpoint, client, request)
+    except DeadlineExceeded:
+        raise ModelFailure(_TOO_SLOW, "unavailable") from None
 
 
 def _within(deadline: Deadline, call: Callable[[], T]) -> T:
@@ -85,39 +102,41 @@ def _within(deadline: Deadline, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  handed to the waiting thread
             outcome.set_exception(error)
 
+    threading.Thread(target=run, name="model-call", daemon=True).start()
     try:
-        left = deadline.remaining()
-        threading.Thread(target=run, name="model-call", daemon=True).start()
-        return outcome.result(left)
-    except (TimeoutError, DeadlineExceeded):
-        raise ModelFailure(_TOO_SLOW, "unavailable") from None
+        return outcome.result(deadline.remaining())
+    except TimeoutError:
+        raise DeadlineExceeded from None
 
 
 _TOO_SLOW: Final = "the model did not answer within its time (WHYDOWN_AI_TIMEOUT_SECONDS)"
 
 
-def _call(endpoint: Endpoint, request: ModelRequest, deadline: Deadline) -> ModelReply:
-    left = deadline.remaining()
-    timeout = httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS))
-    with endpoint.client(deadline) as client:
-        try:
-            # `chat.completions.create` checks each part of a schema against its types first, which takes as long as
-            # all the rest of a call.
-            answer = client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                body=_parameters(endpoint, request),
-                options={"timeout": timeout},
-            )
-        except openai.APIStatusError as refused:
-            raise _failure(refused, request, endpoint.key) from None
-        except openai.APITimeoutError:
+def _call(endpoint: Endpoint, client: _Client, request: ModelRequest) -> ModelReply:
+    deadline = client.http.deadline
+    try:
+        left = deadline.remaining()
+        # `chat.completions.create` checks each part of a schema against its types first, which takes as long as all
+        # the rest of a call.
+        answer = client.sdk.post(
+            "/chat/completions",
+            cast_to=httpx2.Response,
+            body=_parameters(endpoint, request),
+            options={"timeout": httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS))},
+        )
+    except openai.APIStatusError as refused:
+        raise _failure(refused, request, endpoint.key) from None
+    except openai.APITimeoutError:
+        raise ModelFailure(_TOO_SLOW, "unavailable") from None
+    except openai.APIConnectionError as broken:
+        if deadline.passed():  # it was cut off
             raise ModelFailure(_TOO_SLOW, "unavailable") from None
-        except openai.APIConnectionError as broken:
-            cause = type(broken.__cause__ or broken).__name__
-            raise ModelFailure(f"the model's endpoint could not be reached ({cause})", "unavailable") from None
-        except openai.OpenAIError as odd:
-            raise ModelFailure(f"the model's client failed ({type(odd).__name__})", "unusable") from None
+        cause = type(broken.__cause__ or broken).__name__
+        raise ModelFailure(f"the model's endpoint could not be reached ({cause})", "unavailable") from None
+    except openai.OpenAIError as odd:
+        raise ModelFailure(f"the model's client failed ({type(odd).__name__})", "unusable") from None
+    finally:
+        endpoint.given_back(client)
     return _reply(answer.content, endpoint.model)
 
 
@@ -131,6 +150,10 @@ class _BoundedClient(httpx2.Client):
 
     deadline: Deadline
     """Of the call that it is used for."""
+    _stream: httpcore2.NetworkStream | None = None
+    """Of the connection that the last answer came by."""
+    _until = 0.0
+    """When that connection is too old to be used again."""
 
     def __init__(self) -> None:
         super().__init__(verify=_AUTHORITIES, limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS))
@@ -139,8 +162,22 @@ class _BoundedClient(httpx2.Client):
         """As the SDK's own client does: an endpoint that is asked no more leaves no connection behind."""
         self.close()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next call has a connection already."""
+        # What can be read before anything was asked is that the other side has closed it.
+        return time.monotonic() < self._until and not (self._stream and self._stream.get_extra_info("is_readable"))
+
+    def shut(self) -> None:
+        """Ends whatever a call on the connection that it has waits for."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        self._until = 0.0
         response = super().send(request, **{**options, "stream": True})
+        self._stream = response.extensions.get("network_stream")
         body = bytearray()
         try:
             for chunk in response.iter_bytes():
@@ -149,6 +186,8 @@ class _BoundedClient(httpx2.Client):
                     raise httpx2.ReadTimeout("the deadline has passed", request=request)
                 if len(body) > MAX_BYTES:
                     break
+            else:
+                self._until = time.monotonic() + _IDLE_SECONDS / 2
         finally:
             response.close()
         kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_BODY]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socketserver
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from pydantic import SecretStr
@@ -228,6 +230,51 @@ def test_a_call_that_failed_or_took_too_long_leaves_nothing_to_the_next() -> Non
             provider.complete(_request(), Deadline.after(20))
         server.respond = lambda _: said("yes")
         assert provider.complete(_request(), Deadline.after(20)).text == "yes"
+
+
+@pytest.mark.parametrize(
+    "then", [b"", b"HTTP/1.1 200 OK\r\nX-Endless: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"]
+)
+def test_on_a_kept_connection_a_server_that_hangs_or_trickles_is_left_at_the_deadline(then: bytes) -> None:
+    first = said("yes").encoded()
+    connections: list[int] = []
+    ending = threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            connections.append(1)
+            self._take()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(first), first))
+            self._take()
+            self.wfile.write(then)
+            with suppress(OSError):
+                while not ending.wait(0.02):
+                    self.wfile.write(b" " if then else b"")
+
+        def _take(self) -> None:
+            head = list(iter(self.rfile.readline, b"\r\n"))
+            self.rfile.read(sum(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-len")))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        provider = OpenAiCompatible.from_config(_config(f"http://127.0.0.1:{server.server_address[1]}/v1"))
+        try:
+            assert provider.complete(_request(), Deadline.after(20)).text == "yes"
+            with pytest.raises(ModelFailure, match="did not answer within its time") as failure:
+                provider.complete(_request(), Deadline.after(0.5))
+        finally:
+            ending.set()
+            server.shutdown()
+            thread.join()
+    assert failure.value.kind == "unavailable"
+    assert connections == [1]
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
+    with ModelServer(Reply(said("one").body, headers={"Connection": "close"}), said("two")) as server:
+        provider = OpenAiCompatible.from_config(_config(server.base_url))
+        assert [provider.complete(_request(), Deadline.after(20)).text for _ in range(2)] == ["one", "two"]
 
 
 def test_no_time_left_makes_no_call() -> None:
