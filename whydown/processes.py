@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
 _FINISH_SECONDS: Final = 20.0
 """How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
 
-_MALLOC: Final = ((-8, 2), (-1, 128 * 1024))
-"""M_ARENA_MAX and M_TRIM_THRESHOLD by their numbers in glibc's malloc.h, and what they are set to."""
+_MALLOC: Final = ((-8, 2), (-3, 64 * 1024), (-1, 128 * 1024))
+"""M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD by their numbers in glibc's malloc.h, and what they are set to."""
 
 _AGAIN_SECONDS: Final = 1.0
 """How often a worker that starts looks for its database."""
+
+
+_LOADED_LATE: Final = (
+    *("celery.apps.worker", "celery.worker.components", "celery.worker.consumer", "celery.concurrency.thread"),
+    *("shared.queue_transport", "shared.task_events"),
+)
+"""What Celery would load when its worker is made, and so in each process for itself."""
 
 
 class Config(Section):
@@ -65,6 +73,8 @@ def run_worker() -> None:
     # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
     celery = _celery()
     celery.loader.import_default_modules()
+    for name in _LOADED_LATE:
+        import_module(name)
     _await_parts()
     if config.worker_processes > 1:
         _close_parts()
@@ -86,12 +96,13 @@ def run_worker() -> None:
 
 def _bound_heaps() -> None:
     """The C library gives nearly every thread a heap of its own, so that what one freed is of no use to others, and
-    keeps more of what is freed the more was asked for at once (mallopt(3)). A worker's threads take turns anyway. Where
-    the C library is another there is nothing to bound.
+    keeps more of what is freed the more was asked for at once (mallopt(3)). A worker's threads take turns anyway; and
+    of the buffers of 64 KB that they wait for the model with, what stays unused is then no memory. Where the C library
+    is another there is nothing to bound.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        for setting_number, value in _MALLOC:
-            mallopt(setting_number, value)
+        for number, value in _MALLOC:
+            mallopt(number, value)
 
 
 def _await_parts() -> None:

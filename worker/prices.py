@@ -21,7 +21,9 @@ class Prices:
 
     @classmethod
     def from_config(cls, config: Config) -> Prices:
-        """Those of the configured endpoint."""
+        """Those of the configured endpoint; where there is a model, the list is loaded now."""
+        if config.chosen != "none":
+            from genai_prices import data  # noqa: F401, PLC0415 - five megabytes, which forked workers share
         return cls(config.endpoint)
 
     def cost(self, model: str, usage: Usage) -> float | None:
