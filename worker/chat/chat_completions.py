@@ -29,7 +29,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 """Bytes of an answer that are read: a reply takes some 10 KiB, one with its chain of thought a hundred."""
 
 _CONNECT_SECONDS: Final = 10.0
-_KEPT: Final = 32
+_KEPT: Final = 128
 """Clients that stay open for the next call."""
 _IDLE_SECONDS: Final = 4.0
 """A connection that was idle for longer is not used again: uvicorn, and so vLLM, closes its own after 5 s."""
