@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -30,6 +29,7 @@ from worker.parts import parts
 from worker.pipeline import Course
 from worker.quiet_task import NOTHING_TO_DO, QuietTask
 from worker.stages import Store
+from worker.threads import side_by_side
 
 Stage = Callable[..., Store]
 
@@ -176,11 +176,9 @@ def _time_limit(kind: str) -> float:
 
 def _ask_sources(claims: Sequence[Claim], course: Course) -> list[Claim]:
     """Asks sources of one attempt at the same time. Gives the claims on what they opened, and raises StageFailure."""
-    with ThreadPoolExecutor(len(claims), thread_name_prefix="source") as pool:
-        done = [pool.submit(_finish, claim, course) for claim in claims]
-    for failure in filter(None, (each.exception() for each in done)):
-        raise failure  # its source is not in, so none of the others opened anything
-    return [claim for each in done for claim in each.result()]
+    # Where one fails its source is not in, so none of the others opened anything.
+    opened = side_by_side(lambda claim: _finish(claim, course), claims, len(claims))
+    return [claim for each in opened for claim in each]
 
 
 def _finish(claim: Claim, course: Course) -> list[Claim]:

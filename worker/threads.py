@@ -30,5 +30,6 @@ def side_by_side(act: Callable[[A], T], items: Sequence[A], at_once: int) -> lis
     if len(items) < 2 or at_once < 2:
         return list(map(act, items))
     with Threads(min(at_once, len(items)) - 1) as pool:
-        others = pool.map(act, items[1:])
-        return [act(items[0]), *others]
+        others = [pool.submit(act, item) for item in items[1:]]
+        first = act(items[0])
+    return [first, *(each.result() for each in others)]
