@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from celery.app import events
 from celery.events.dispatcher import EventDispatcher
-from kombu.asynchronous import get_event_loop
 
 PAUSE_SECONDS: Final = 0.1
 """How long an event waits for others to be sent with it."""
@@ -24,6 +23,9 @@ class Dispatcher(EventDispatcher):  # type: ignore[misc]
     def __init__(self, *args: Any, on_send_buffered: Callable[[], None] | None = None, **options: Any) -> None:
         """As Celery makes it, with `on_send_buffered` where it has a loop."""
         super().__init__(*args, on_send_buffered=on_send_buffered and self._send_soon, **options)
+        # It is a method of the consumer that has the loop. Once it has connected anew, kombu knows of no current one.
+        consumer: Any = getattr(on_send_buffered, "__self__", None)
+        self._loop: Any = consumer and consumer.hub
         self._asked = False
 
     def flush(self, errors: bool = True, groups: bool = True) -> None:
@@ -42,9 +44,8 @@ class Dispatcher(EventDispatcher):  # type: ignore[misc]
     def _send_soon(self) -> None:
         if not self._asked:
             self._asked = True
-            loop: Any = get_event_loop()  # Celery says `on_send_buffered` only where there is one
             # Timers belong to the loop's own thread, and tasks end on others.
-            loop.call_soon(loop.call_later, PAUSE_SECONDS, self._flush_if_open)
+            self._loop.call_soon(self._loop.call_later, PAUSE_SECONDS, self._flush_if_open)
 
     def _flush_if_open(self) -> None:
         if self.producer is not None:
