@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import certifi
 from urllib3 import BaseHTTPResponse, PoolManager, make_headers
@@ -166,14 +166,16 @@ class Outbound:
         return exchange(connections, requests, deadline, read, at_once)
 
 
+_STANDING: Final = "!$%&'()*+,/:;=?@[]~"
+"""RFC 3986's reserved characters but #, and % as what is escaped stays so."""
 _SERVER: Final = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)
 
 
 def _divided(url: str) -> tuple[str, str]:
-    """The server of a URL, and what it is asked for there."""
+    """The server of a URL, and what it is asked for there: what cannot stand in a request as it is, is escaped."""
     found = _SERVER.match(url)
     end = found.end() if found else len(url)
-    target = url[end:].partition("#")[0]
+    target = quote(url[end:].partition("#")[0], safe=_STANDING)
     return url[:end], target if target.startswith("/") else f"/{target}"
 
 
@@ -206,6 +208,8 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 def _of_url(url: str) -> dict[str, str]:
     """The header for the user and password in a URL, if there are any."""
+    if "@" not in url:
+        return {}
     try:
         user, _, password = (parse_url(url).auth or "").partition(":")
     except LocationParseError:  # told when it is asked for

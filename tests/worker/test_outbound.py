@@ -35,6 +35,14 @@ def test_a_user_and_password_in_the_url_are_sent() -> None:
     assert "ann" not in asked.headers["host"]
 
 
+def test_what_cannot_stand_in_a_request_is_escaped_and_what_is_escaped_stays_so() -> None:
+    with StandIn(lambda _: Reply({})) as server:
+        Outbound(server.url).get("/a b/ü%2Fc/@(1),~?d=e f&g=%26#h", Deadline.after(5), {"i": "j"})
+    (asked,) = server.asked
+    assert asked.path == "/a%20b/%C3%BC%2Fc/@(1),~"
+    assert asked.query == [("d", "e f"), ("g", "&"), ("i", "j")]
+
+
 def test_a_body_is_sent_as_what_it_is() -> None:
     with StandIn(lambda _: Reply({})) as server:
         outbound = Outbound(server.url)
