@@ -134,8 +134,7 @@ def _asked(parts: Parts, name: str, inquiry: Inquiry) -> tuple[tuple[Fact, ...],
 
 def assemble(parts: Parts, claim: Claim) -> tuple[Case, Scope]:
     """The case: everything that was gathered, with the brief of it, which is stored and pushed; and its scope."""
-    told = beginnings.reported(parts.database, claim.incident_id)
-    state = findings.attempt_state(parts.database, claim.incident_id, claim.attempt)
+    told, state = findings.so_far(parts.database, claim.incident_id, claim.attempt)
     whom = Scope.model_validate(state.scope)
     made = state.brief
     if made is None or not made.complete:  # else whoever made it waited for another analysis, or died later on
@@ -217,9 +216,8 @@ def early_briefs(parts: Parts, held: Collection[Claim]) -> int:
     ):
         if (incident_id, number) not in mine and since > late:
             continue
-        state = findings.attempt_state(parts.database, incident_id, number)
+        told, state = findings.so_far(parts.database, incident_id, number)
         if state.scope is not None:
-            told = beginnings.reported(parts.database, incident_id)
             whom = Scope.model_validate(state.scope)
             early = brief.make(whom, state.facts, state.coverage, complete=False, title=told.title)
             recipients = delivery.told(parts, told.addressed, "brief", whom)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -21,6 +20,7 @@ from shared.store.work import Claim, Fenced
 from shared.task_queue import RECONCILE, TASKS, WORK_ID, celery_app, kind_of, publish
 from worker import delivery, isolation, pipeline
 from worker.admitting import Admitting
+from worker.clock import Clock
 from worker.doors import Doors
 from worker.hands import Hands
 from worker.notifiers import PushFailure
@@ -55,10 +55,9 @@ PUSH_PAUSES: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 PATIENT_TRIES: Final = 3
 """So often a recipient's own wish (Retry-After) replaces the pause."""
 
-TICK_SECONDS: Final = 0.4
-
 _log = structlog.get_logger(__name__)
 _hands = Hands()
+_clock = Clock(_hands, parts)
 _admitting = Admitting(lambda: admission.admit(parts().database, parts().settings.concurrent), publish)
 _offered = OfferedNames()
 _doors = Doors()
@@ -312,31 +311,6 @@ def _fail(claim: Claim, failure: StageFailure) -> None:
 
 def _give_up(claim: Claim, reason: str) -> None:
     _hands.owe(lambda: publish(pipeline.give_up(parts(), claim, reason)))
-
-
-class _Clock(threading.Thread):
-    """The worker's own clock: ends that the database has not taken yet, early briefs, the heartbeat of the claims."""
-
-    def __init__(self) -> None:
-        super().__init__(name="whydown-clock", daemon=True)
-        self.stopped = threading.Event()
-
-    def run(self) -> None:
-        ticks = 0
-        while not self.stopped.wait(TICK_SECONDS):
-            ticks += 1
-            _hands.pay()
-            try:
-                pipeline.early_briefs(parts(), _hands.held())
-                if ticks % round(work.HEARTBEAT_SECONDS / TICK_SECONDS) == 0:
-                    _hands.renew(parts().database)
-            except SQLAlchemyError as failure:
-                _log.warning("clock_missed", reason=type(failure).__name__)
-            except Exception:  # noqa: BLE001  the clock must go on whatever happened
-                _log.exception("clock_missed")
-
-
-_clock = _Clock()
 
 
 # weak=False: Celery holds handlers weakly, and one that was collected is silently never called.

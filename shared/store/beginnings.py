@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -51,7 +51,12 @@ class Reported:
 def reported(database: Database, incident_id: str) -> Reported:
     """What the alerts of the incident said. Raises sqlalchemy.exc.NoResultFound."""
     with database.looking() as look:
-        return _reported(look, look.one(_INCIDENT, {"incident": incident_id}))
+        return _with_errors(look, look.one(_INCIDENT, {"incident": incident_id}))
+
+
+def told(look: Transaction, incident_id: str) -> Reported:
+    """What the alerts of the incident said, without their errors. Raises sqlalchemy.exc.NoResultFound."""
+    return _reported(look.one(_INCIDENT, {"incident": incident_id}))
 
 
 def begin(database: Database, claim: Claim) -> Reported:
@@ -82,14 +87,19 @@ def take_up(database: Database, work_id: str) -> tuple[Claim, Reported] | None:
 
 def _begun(transaction: Transaction, row: Row, claim: Claim, moment: datetime) -> Reported:
     transaction.count(_BEGUN, {"incident": claim.incident_id, "current": claim.attempt, "moment": moment})
-    return _reported(transaction, row)
+    return _with_errors(transaction, row)
 
 
-def _reported(transaction: Transaction, row: Row) -> Reported:
-    told = dict(zip(_TOLD, row, strict=True))
-    remember(told["incident_id"], told["service"])
-    errors = transaction.rows(_ERRORS, {"incident": told["incident_id"]})
-    return Reported(**told, errors=tuple(error for (error,) in errors if error))
+def _with_errors(look: Transaction, row: Row) -> Reported:
+    said = _reported(row)
+    errors = look.rows(_ERRORS, {"incident": said.incident_id})
+    return replace(said, errors=tuple(error for (error,) in errors if error))
+
+
+def _reported(row: Row) -> Reported:
+    said = Reported(**dict(zip(_TOLD, row, strict=True)))
+    remember(said.incident_id, said.service)
+    return said
 
 
 # Built once: SQLAlchemy takes longer to build a statement than to run it.

@@ -16,6 +16,7 @@ from shared.database import Database, UtcDateTime
 from shared.incident import Brief, Coverage, Fact, Link, Status
 from shared.moment import now
 from shared.store import pushes
+from shared.store.beginnings import Reported, told
 from shared.store.work import Claim, GoingOn, complete, hold, next_rows, open_work
 from shared.tables import AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
 from shared.transaction import Transaction
@@ -61,13 +62,25 @@ class Recollection:
 def attempt_state(database: Database, incident_id: str, number: int) -> AttemptState:
     """Everything gathered so far. Raises sqlalchemy.exc.NoResultFound."""
     with database.looking() as look:
-        scope, brief = look.one(_STATE, {"incident": incident_id, "current": number})
-        return AttemptState(
-            scope=scope,
-            facts=facts_of(look, incident_id, number),
-            coverage=coverage_of(look, incident_id, number),
-            brief=Brief.model_validate(brief) if brief else None,
-        )
+        return _state(look, incident_id, number)
+
+
+def so_far(database: Database, incident_id: str, number: int) -> tuple[Reported, AttemptState]:
+    """What the alerts said, without their errors, and everything gathered so far. Raises
+    sqlalchemy.exc.NoResultFound.
+    """
+    with database.looking() as look:
+        return told(look, incident_id), _state(look, incident_id, number)
+
+
+def _state(look: Transaction, incident_id: str, number: int) -> AttemptState:
+    scope, brief = look.one(_STATE, {"incident": incident_id, "current": number})
+    return AttemptState(
+        scope=scope,
+        facts=facts_of(look, incident_id, number),
+        coverage=coverage_of(look, incident_id, number),
+        brief=Brief.model_validate(brief) if brief else None,
+    )
 
 
 def resolve(
