@@ -14,9 +14,10 @@ from shared.database import Database
 from shared.incident import Status
 from shared.moment import now
 from shared.settings import Investigation
-from shared.store import admission, intake, reading, work
+from shared.store import admission, findings, intake, reading, work
+from shared.store.findings import Resolution
 from shared.store.intake import ManualRequest
-from shared.store.work import Claim
+from shared.store.work import Claim, GoingOn
 from shared.tables import WorkRow
 from worker import tasks
 from worker.notifiers import PushFailure
@@ -107,6 +108,28 @@ def test_a_pause_before_the_next_push_outlives_the_outage(outage: Outage, claime
     row = outage.row(claimed)
     assert (row.state, row.error, row.tries) == ("pending", "answered 503", 1)
     assert row.due_at > now()
+
+
+def test_what_a_stage_opened_when_the_database_was_back_is_left_to_others(
+    outage: Outage, claimed: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever would have gone on with it has ended."""
+    published: list[str] = []
+    monkeypatch.setattr(tasks, "publish", published.extend)
+    resolution = Resolution({}, "invoice-api", None, sources=("logs.loki",))
+
+    def store() -> tuple[str, ...]:
+        return findings.resolve(outage.parts().database, claimed, resolution, GoingOn(timedelta(seconds=10)))
+
+    outage.away = True
+    assert tasks._store(claimed, store) == []
+    outage.away = False
+    tasks._hands.pay()
+    assert outage.row(claimed).state == "done"
+    assert published == [f"{claimed.incident_id}.1.gather.logs.loki"]
+    with outage.database.reading() as session:
+        row = session.get_one(WorkRow, published[0])
+        assert (row.state, row.owner, row.tries) == ("pending", None, 0)
 
 
 def test_what_somebody_else_took_over_meanwhile_stays_his(outage: Outage, claimed: Claim) -> None:
