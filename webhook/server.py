@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from shared import forking, log_output, schema, tracing
+from shared import forking, heaps, log_output, schema, tracing
 from shared.database import Database
 from shared.redaction.installed import redactor
 from shared.settings import Storage
@@ -35,6 +35,7 @@ def serve(host: str, port: int) -> None:
     """Serves until it is told to end. Raises ConfigurationError when `host` lets others in without tokens."""
     access = Access.read()
     check_exposure(host, access)
+    heaps.bound()
     log_output.configure()
     database = _database(2)
     schema.check_at_start(database)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
 import signal
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 _FINISH_SECONDS: Final = 20.0
 """How long a worker that is asked to end may finish what it has begun. Below Docker's and Kubernetes' 30 s."""
-
-_MALLOC: Final = ((-8, 2), (-3, 64 * 1024), (-1, 128 * 1024))
-"""M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD by their numbers in glibc's malloc.h, and what they are set to."""
 
 _AGAIN_SECONDS: Final = 1.0
 """How often a worker that starts looks for its database."""
@@ -64,12 +60,12 @@ def run_worker() -> None:
     """A worker, until it is told to end; exit status 1 when one of its processes died."""
     from celery.signals import worker_shutting_down  # noqa: PLC0415
 
-    from shared import tracing  # noqa: PLC0415
+    from shared import heaps, tracing  # noqa: PLC0415
     from whydown import siblings  # noqa: PLC0415
     from worker.doors import threads_for  # noqa: PLC0415
 
     config = Config.read()
-    _bound_heaps()
+    heaps.bound()
     # Not by Celery's command line, which loads Flower and a terminal's whole toolkit.
     celery = _celery()
     celery.loader.import_default_modules()
@@ -92,17 +88,6 @@ def run_worker() -> None:
     worker.start()
     others.end()
     sys.exit(1 if others.died else worker.exitcode)
-
-
-def _bound_heaps() -> None:
-    """The C library gives nearly every thread a heap of its own, so that what one freed is of no use to others, and
-    keeps more of what is freed the more was asked for at once (mallopt(3)). A worker's threads take turns anyway; and
-    of the buffers of 64 KB that they wait for the model with, what stays unused is then no memory. Where the C library
-    is another there is nothing to bound.
-    """
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        for number, value in _MALLOC:
-            mallopt(number, value)
 
 
 def _await_parts() -> None:
