@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from shared import forking
+from shared import cores, forking
 
 _LATER_SECONDS: Final = 3.0
 """How much later than the first process the others may end: all are asked at the same time and have as long."""
@@ -68,13 +68,15 @@ def forked(processes: int) -> Siblings:
     forking.share_what_is_there()
     first_ended, first_lives = os.pipe()
     born = []
-    for _ in range(processes - 1):
+    for number in range(1, processes):
         if (child := os.fork()) == 0:
+            cores.keep_to_one(number, processes)
             os.close(first_lives)
             threading.Thread(target=_end_with_the_first, args=(first_ended,), daemon=True).start()
             return Siblings()
         born.append(child)
     os.close(first_ended)
+    cores.keep_to_one(0, processes)
     return Siblings(born)
 
 

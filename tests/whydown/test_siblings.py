@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -53,6 +54,15 @@ def test_they_share_what_they_imported(workers: list[psutil.Process]) -> None:
         pytest.skip("needs Linux's account of shared memory")
     for memory in (worker.memory_full_info() for worker in workers):
         assert memory.uss < 0.6 * memory.rss
+
+
+def test_with_one_for_each_core_each_stays_on_its_own(workers: list[psutil.Process]) -> None:
+    if not psutil.LINUX:
+        pytest.skip("needs a system that lets itself be told where to run a process")
+    cores = sorted(os.sched_getaffinity(0))
+    enough = len(cores) <= PROCESSES
+    allowed = [[cores[number % len(cores)]] if enough else cores for number in range(PROCESSES)]
+    assert sorted(worker.cpu_affinity() for worker in workers) == sorted(allowed)
 
 
 def test_one_that_dies_ends_the_command_with_an_error(
