@@ -10,14 +10,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
-
-from celery.utils.nodenames import anon_nodename
-from celery.utils.time import utcoffset
 
 EVENTS: Final = "celeryev"
 """The exchange of Celery's events."""
@@ -33,14 +32,22 @@ class Task:
     args: Sequence[str]
     described: str
     """What Flower shows for its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who tells of tasks."""
+
+    clock: int
+    """Celery's logical one."""
     root_id: str | None = None
-    """The task that the task which told of it began with; None outside of tasks."""
+    """The task that the task which tells began with; None outside of tasks."""
     parent_id: str | None = None
 
 
-def message(task: Task, queue: str) -> str:
+def message(task: Task, origin: Origin, queue: str) -> str:
     """The task's message, for the list that is the queue."""
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py",
         "task": task.name,
         "id": task.id,
@@ -51,11 +58,11 @@ def message(task: Task, queue: str) -> str:
         "group_index": None,
         "retries": 0,
         "timelimit": [None, None],
-        "root_id": task.root_id or task.id,
-        "parent_id": task.parent_id,
+        "root_id": origin.root_id or task.id,
+        "parent_id": origin.parent_id,
         "argsrepr": task.described,
         "kwargsrepr": "{}",
-        "origin": anon_nodename(),
+        "origin": _node(),
         "ignore_result": False,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -65,15 +72,15 @@ def message(task: Task, queue: str) -> str:
     return _envelope([task.args, {}, _NO_CANVAS], headers, own, "", queue)
 
 
-def sent_events(tasks: Iterable[Task], queue: str, clock: int) -> str:
-    """The `task-sent` events of some tasks as one message, for `sent_channel`; `clock` is Celery's logical one."""
+def sent_events(tasks: Iterable[Task], origin: Origin, queue: str) -> str:
+    """The `task-sent` events of some tasks as one message, for `sent_channel`."""
     same = {
         "type": "task-sent",
         "timestamp": time.time(),
-        "hostname": anon_nodename(),
-        "utcoffset": utcoffset(),
+        "hostname": _node(),
+        "utcoffset": (time.altzone if time.localtime().tm_isdst > 0 else time.timezone) // 3600,
         "pid": os.getpid(),
-        "clock": clock,
+        "clock": origin.clock,
         "kwargs": "{}",
         "retries": 0,
         "eta": None,
@@ -86,14 +93,22 @@ def sent_events(tasks: Iterable[Task], queue: str, clock: int) -> str:
         {
             **same,
             "uuid": task.id,
-            "root_id": task.root_id or task.id,
-            "parent_id": task.parent_id,
+            "root_id": origin.root_id or task.id,
+            "parent_id": origin.parent_id,
             "name": task.name,
             "args": task.described,
         }
         for task in tasks
     ]
     return _envelope(events, {"hostname": same["hostname"]}, {"delivery_mode": 1}, EVENTS, _SEVERAL)
+
+
+def _node() -> str:
+    """The name that Celery gives a process that is no worker."""
+    return f"gen{os.getpid()}@{_host()}"
+
+
+_host = cache(socket.gethostname)
 
 
 def sent_channel(database: int) -> str:

@@ -6,25 +6,21 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from functools import cache
+from itertools import count
 from queue import Empty, Full, Queue
 from threading import Lock, Thread
 from typing import Final
 
 import structlog
-from celery import Celery
-from celery.schedules import schedule
-from kombu.transport import TRANSPORT_ALIASES
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import task_messages, tracing
 from shared.known_services import service_of
-from shared.moment import CLOCK_TOLERANCE
 from shared.settings import Storage
-from shared.task_messages import Task
+from shared.task_messages import Origin, Task
 
 QUEUE: Final = "whydown"
 TASKS: Final = {kind: f"whydown.{kind}" for kind in ("investigate", "gather", "diagnose", "deliver")}
@@ -44,106 +40,36 @@ MOST_TOGETHER: Final = 500
 
 _log = structlog.get_logger(__name__)
 
-# A Redis that accepts connections and never answers would block a publisher for ever without these.
-_TRANSPORT: Final = {
-    "visibility_timeout": 3600,
-    "max_connections": 1000,
-    "socket_timeout": 2,
-    "socket_connect_timeout": 1,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
-}
 
-
-def _unset_clock() -> datetime:
-    """The time for beat's schedule, from a clock that nobody sets: by the one on the wall it would wait for days when
-    that one is set back by days.
-    """
-    return datetime.fromtimestamp(time.monotonic(), UTC)
-
-
-def make_celery(storage: Storage) -> Celery:
-    """The Celery application on the configured broker; why it is set so: docs/decisions/0002-task-graph.md."""
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "shared.queue_transport:Transport"))
-    app = Celery("whydown", include=["worker.tasks"], events="shared.task_events:Events")
-    app.conf.update(
-        broker_url=storage.resolved_redis_url(),
-        broker_transport_options=_TRANSPORT,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        task_default_queue=QUEUE,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        # There is none; without this each thread looks through all that is installed for one.
-        result_backend_thread_safe=True,
-        task_track_started=True,
-        task_send_sent_event=True,
-        worker_send_task_events=True,
-        worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=False,
-        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
-        accept_content=["json"],
-        task_serializer="json",
-        enable_utc=True,
-        beat_schedule={
-            "reconcile": {
-                "task": RECONCILE,
-                "schedule": schedule(RECONCILE_SECONDS, nowfun=_unset_clock),
-                # Nobody needs a heap of overdue ones when workers come back; but to a worker whose clock is ahead of
-                # beat's not all of them must be overdue.
-                "options": {"expires": CLOCK_TOLERANCE.total_seconds()},
-            }
-        },
-    )
-    return app
-
-
-celery_app = make_celery(Storage.read())
-
-
-def publish(work_ids: Sequence[str]) -> None:
-    """Tells the workers about rows of work, all in one round trip. Bounded in time and never raises: the reconciler
-    publishes again what was not taken up.
+def publish(work_ids: Sequence[str], origin: Origin | None = None) -> None:
+    """Tells the workers about rows of work, all in one round trip. `origin` says whose task does, if one does. Bounded
+    in time and never raises: the reconciler publishes again what was not taken up.
     """
     if not work_ids:
         return
-    tasks = [_task(task_id, args) for task_id, args in messages(work_ids).items()]
+    # The task's id begins with the incident's: an operator finds it so in Flower.
+    tasks = [Task(id, TASKS[kind_of(id)], args, described(args)) for id, args in messages(work_ids).items()]  # noqa: A001
     try:
         with ExitStack() as spans:
             for task in tasks:
                 incident = task.id.partition(".")[0]
                 messaging = {"messaging__system": "redis", "messaging__message__id": task.id}
                 spans.enter_context(tracing.span(f"publish {task.name}", incident, "producer", **messaging))
-            _send(tasks)
+            _send(tasks, origin or Origin(next(_ticks)))
     except (RedisError, OSError) as failure:
         _log.warning("publish_failed", work=len(work_ids), reason=type(failure).__name__)
 
 
-def _task(task_id: str, args: list[str]) -> Task:
-    """The task's id begins with the incident's: an operator finds it so in Flower."""
-    parent = celery_app.current_worker_task
-    told_by = parent.request if parent else None
-    return Task(
-        task_id,
-        TASKS[kind_of(task_id)],
-        args,
-        described(args),
-        root_id=told_by and (told_by.root_id or told_by.id),
-        parent_id=told_by and told_by.id,
-    )
+_ticks = count(1)
+"""Celery's logical clock of a process that hears of no other's."""
 
 
-def _send(tasks: Sequence[Task]) -> None:
+def _send(tasks: Sequence[Task], origin: Origin) -> None:
     client = _client(2.0)
     database = client.connection_pool.connection_kwargs.get("db") or 0
-    events = task_messages.sent_events(tasks, QUEUE, celery_app.clock.forward())
     with client.pipeline(transaction=False) as together:
-        together.lpush(QUEUE, *(task_messages.message(task, QUEUE) for task in tasks))
-        together.publish(task_messages.sent_channel(database), events)
+        together.lpush(QUEUE, *(task_messages.message(task, origin, QUEUE) for task in tasks))
+        together.publish(task_messages.sent_channel(database), task_messages.sent_events(tasks, origin, QUEUE))
         together.execute()
 
 
@@ -235,7 +161,7 @@ def clock(timeout: float) -> float:
 
 @cache
 def _client(timeout: float) -> Redis:
-    url = str(celery_app.conf.broker_url).replace("redis+socket://", "unix://")
+    url = Storage.read().resolved_redis_url().replace("redis+socket://", "unix://")
     # A connection may only turn out to have ended when it is used; a message that is sent twice is harmless.
     once_more = Retry(NoBackoff(), 1)
     return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once_more)

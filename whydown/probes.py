@@ -23,6 +23,7 @@ from shared.moment import Deadline, now, utc
 from shared.registry import Registry
 from shared.settings import Storage
 from shared.store import installation
+from shared.task_application import celery_app
 from shared.task_queue import RECONCILE_SECONDS
 from worker.catalogs import CATALOGS
 from worker.llm import (
@@ -101,7 +102,7 @@ def _queue(deadline: Deadline) -> str:
 
 
 def _workers(_deadline: Deadline) -> str:
-    answers = task_queue.celery_app.control.ping(timeout=2.0)
+    answers = celery_app.control.ping(timeout=2.0)
     if not answers:
         raise WhydownError("none answers: start `whydown up` or `whydown worker`")
     return ", ".join(sorted(name for answer in answers for name in answer))

@@ -127,7 +127,7 @@ def _close_parts() -> None:
 def _celery() -> Any:
     """Celery's application, its log in our form."""
     from shared import log_output  # noqa: PLC0415
-    from shared.task_queue import celery_app  # noqa: PLC0415
+    from shared.task_application import celery_app  # noqa: PLC0415
 
     log_output.configure()
     return celery_app

@@ -138,7 +138,7 @@ def _until(supervisor: Supervisor, name: str, answers: Callable[[], bool]) -> No
 
 
 def _worker_answers(storage: Storage) -> bool:
-    from shared.task_queue import make_celery  # noqa: PLC0415 - imported while the children do the same
+    from shared.task_application import make_celery  # noqa: PLC0415 - imported while the children do the same
 
     return bool(make_celery(storage).control.ping(timeout=0.5))
 

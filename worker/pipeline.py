@@ -24,7 +24,7 @@ from shared.store.covering import Awaited
 from shared.store.endings import Conclusion
 from shared.store.findings import AttemptState, Recollection, Resolution
 from shared.store.work import Claim, GoingOn
-from shared.task_queue import publish
+from shared.task_application import publish
 from worker import delivery, gathering
 from worker.conclusion import conclude, covered
 from worker.inquiry import AlertSubject, CatalogMatch, Inquiry, Scope

@@ -17,7 +17,8 @@ from shared.database import is_away
 from shared.moment import now
 from shared.store import admission, beginnings, installation, intake, pushes, retention, work
 from shared.store.work import Claim, Fenced
-from shared.task_queue import RECONCILE, TASKS, WORK_ID, celery_app, kind_of, publish
+from shared.task_application import celery_app, publish
+from shared.task_queue import RECONCILE, TASKS, WORK_ID, kind_of
 from worker import delivery, isolation, pipeline
 from worker.admitting import Admitting
 from worker.clock import Clock

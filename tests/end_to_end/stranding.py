@@ -10,7 +10,8 @@ from sqlalchemy import and_, not_, update
 from shared.database import Database
 from shared.moment import now
 from shared.tables import WorkRow
-from shared.task_queue import RECONCILE, make_celery
+from shared.task_application import make_celery
+from shared.task_queue import RECONCILE
 from tests.installation import Installation
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.queue_transport import Channel
 from shared.settings import Storage
-from shared.task_queue import make_celery
+from shared.task_application import make_celery
 from tests.whydown.processes_seen import eventually
 from whydown import embedded_queue
 from whydown.supervision import Program, Supervisor

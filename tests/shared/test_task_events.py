@@ -9,7 +9,7 @@ import pytest
 from kombu.asynchronous import Hub
 
 from shared.settings import Storage
-from shared.task_queue import make_celery
+from shared.task_application import make_celery
 
 
 class _Producer:

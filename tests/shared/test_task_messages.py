@@ -17,7 +17,8 @@ from redis import Redis
 
 from shared import task_queue
 from shared.settings import Storage
-from shared.task_queue import QUEUE, make_celery, publish
+from shared.task_application import make_celery, publish
+from shared.task_queue import QUEUE
 from tests.whydown.processes_seen import eventually
 from whydown import embedded_queue
 from whydown.supervision import Program, Supervisor
@@ -34,7 +35,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Celery, Redis]]:
             supervisor.start(Program("queue", embedded_queue.command(storage), dict(os.environ), storage.data))
             assert eventually(lambda: embedded_queue.answering(storage.embedded_socket()) is not None)
             celery = make_celery(storage)
-            monkeypatch.setattr(task_queue, "celery_app", celery)
+            monkeypatch.setenv("WHYDOWN_REDIS_URL", storage.resolved_redis_url().replace("redis+socket", "unix"))
             task_queue._client.cache_clear()
             with Redis(unix_socket_path=str(storage.embedded_socket())) as client:
                 yield celery, client

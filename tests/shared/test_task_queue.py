@@ -15,7 +15,8 @@ from shared import task_queue
 from shared.known_services import MOST, remember, service_of
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.settings import Storage
-from shared.task_queue import RECONCILE_SECONDS, Publisher, described, kind_of, make_celery, messages
+from shared.task_application import make_celery
+from shared.task_queue import RECONCILE_SECONDS, Publisher, described, kind_of, messages
 
 
 def test_a_broker_that_hangs_holds_nobody_up_and_nothing_is_dropped() -> None:

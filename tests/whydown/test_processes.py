@@ -13,13 +13,13 @@ import pytest
 import requests
 from redis import Redis
 
-from shared.task_queue import make_celery
+from shared.task_application import make_celery
 from tests.installation import PATIENCE_SECONDS, Installation, free_port, until
 from whydown.processes import flower_login
 
 STUCK_WORKER = """
 import time
-from shared.task_queue import celery_app
+from shared.task_application import celery_app
 from whydown import processes
 
 @celery_app.task(name="stuck")

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from redis import Redis
 
-from shared.task_queue import make_celery
+from shared.task_application import make_celery
 from tests.installation import PATIENCE_SECONDS, Installation, until
 from tests.whydown.processes_seen import eventually
 from tests.whydown.test_processes import STUCK_WORKER

@@ -9,7 +9,8 @@ from typing import Any
 
 from redis import Redis
 
-from shared.task_queue import QUEUE, make_celery
+from shared.task_application import make_celery
+from shared.task_queue import QUEUE
 from tests.installation import Installation, until
 
 
