@@ -13,16 +13,18 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from shared import forking, heaps, log_output, schema, tracing
+from shared import cores, forking, heaps, log_output, schema, tracing
 from shared.database import Database
 from shared.redaction.installed import redactor
 from shared.settings import Storage
@@ -56,8 +58,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     for the other side to close, and does so on the one thread that accepts everybody else.
     """
 
+    number = 0
+    """Among those that live."""
+
     def init_process(self) -> None:
         """The life of a process, after the fork."""
+        cores.keep_to_one(self.number, self.cfg.workers)
         tracing.start("web")
         super().init_process()
 
@@ -67,6 +73,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not kept:
             end(conn.sock)
         return kept
+
+
+def give_place(arbiter: Arbiter, worker: Worker) -> None:
+    """Before its fork: a worker that comes for one that died takes its place."""
+    taken = {other.number for other in arbiter.WORKERS.values()}
+    worker.number = next(free for free in count() if free not in taken)
 
 
 def end(connection: socket.socket) -> None:
@@ -111,6 +123,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self.settings: dict[str, Any] = {
             "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
             "worker_class": Worker,
+            "pre_fork": give_place,
             "workers": config.workers,
             "threads": config.threads,
             # Alertmanager opens a connection for each group at once; kept alive, they would hold up the others.

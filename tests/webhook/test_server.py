@@ -152,6 +152,20 @@ def test_its_processes_share_the_application(running: Running) -> None:
         assert memory.uss < 0.5 * memory.rss, "each would have all of it to itself if it were loaded after the fork"
 
 
+def test_with_one_for_each_core_a_process_stays_on_its_own_and_so_does_the_next_in_its_place(running: Running) -> None:
+    if not psutil.LINUX:
+        pytest.skip("needs a system that lets itself be told where to run a process")
+    cores = sorted(os.sched_getaffinity(0))
+    allowed = sorted([core] for core in cores) if len(cores) == 2 else [cores] * 2
+    arbiter = psutil.Process(running.process.pid)
+    assert running.ask("GET", "/healthz").status == 200
+    assert eventually(lambda: sorted(each.cpu_affinity() for each in arbiter.children()) == allowed)
+    second = arbiter.children()[1]
+    second.kill()
+    assert eventually(lambda: len(arbiter.children()) == 2 and second not in arbiter.children())
+    assert eventually(lambda: sorted(each.cpu_affinity() for each in arbiter.children()) == allowed)
+
+
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """The server's and the client's end of a connection."""
