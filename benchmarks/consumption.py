@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import psutil
 
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 2.0
 
 
 def cpu_seconds(process_id: int) -> float:

@@ -27,7 +27,7 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_BYTES_PER_FILE: Final = 1024 * 1024
 MOST_DOCUMENTS: Final = 50_000
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 5.0
 """How often at most the files are looked at: in a storm every one of thousands would be for each incident."""
 
 _SUFFIXES: Final = (".yaml", ".yml")
