@@ -134,10 +134,13 @@ def _go_through(work_ids: Sequence[str]) -> bool:
     does it.
     """
     claims, course = _taken(work_ids)
-    begun = bool(claims)
+    done = ""
     while claims:
+        done = claims[0].kind
         claims = _ask_sources(claims, course) if len(claims) > 1 else _finish(claims[0], course)
-    return begun
+    if done in ("investigate", "diagnose"):
+        _admitting.ask()  # the attempt is over and has made room
+    return bool(done)
 
 
 def _taken(work_ids: Sequence[str]) -> tuple[list[Claim], Course]:
@@ -237,7 +240,7 @@ def _store(claim: Claim, store: Store) -> list[Claim]:
     except SQLAlchemyError as failure:
         if not is_away(failure):
             raise
-        _hands.owe(lambda: _leave_to_others(_go_on(claim, store())))
+        _hands.owe(lambda: _store_late(claim, store))
         return []
     return _go_on(claim, opened)
 
@@ -247,15 +250,14 @@ def _go_on(claim: Claim, opened: Sequence[str]) -> list[Claim]:
     attempt = f"{claim.incident_id}.{claim.attempt}."
     mine = [each for each in opened if each.startswith(attempt) and kind_of(each) in ("gather", "diagnose")]
     publish([each for each in opened if each not in mine])
-    if claim.kind == "diagnose" or (claim.kind == "investigate" and not mine):
-        _admitting.ask()  # the attempt is over and has made room
     return [work.next_claim(claim, each) for each in mine]
 
 
-def _leave_to_others(claims: Sequence[Claim]) -> None:
-    """Gives back what nobody goes on with."""
-    for claim in claims:
-        _hands.owe(lambda held=claim: _give_back(held))  # type: ignore[misc]
+def _store_late(claim: Claim, store: Store) -> None:
+    """As `_store`, when nobody goes on with what follows: it is given back. Raises Fenced."""
+    for following in _go_on(claim, store()):
+        _hands.owe(lambda held=following: _give_back(held))  # type: ignore[misc]
+    _admitting.ask()
 
 
 def _give_back(claim: Claim) -> None:

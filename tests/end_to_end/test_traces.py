@@ -88,7 +88,8 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
             whydown.finished(incident)
             whydown.post(f"/incidents/{incident}/retry", None)
             until(lambda: len(whydown.finished(incident)["attempts"]) == 2, "it was tried again", whydown.logs)
-            until(lambda: sum(s.name == "deliver" for _, s in collector.spans()) >= 2, "all was sent", whydown.logs)
+            for stage in ("diagnose", "deliver"):  # the first tells of the second before it ends
+                until(lambda: sum(s.name == stage for _, s in collector.spans()) >= 2, "all was sent", whydown.logs)  # noqa: B023
             yield Traced(incident, collector.spans(), b"".join(collector.bodies), folder)
 
 
