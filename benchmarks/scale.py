@@ -49,6 +49,7 @@ class Operations:
     def __init__(self, database: Database) -> None:
         """`database` is filled."""
         self.database = database
+        self.worker = Database(database.url, planned_once=True)
         self.reception = Reception(database, QUIET)
         self._numbers = count()
         self._again = _delivery("again")
@@ -64,7 +65,7 @@ class Operations:
             "list: words": lambda: reading.page(self.database, Filters(text="error service-00")),
             "poll": lambda: reading.revision(self.database, "i7"),
             "document": lambda: reading.incident(self.database, "i700"),
-            "sweep": lambda: work.sweep(self.database),
+            "sweep": lambda: work.sweep(self.worker),
             "new alert": lambda: self.reception.accept(_delivery(f"new{next(self._numbers)}")),
             "same alert again": lambda: self.reception.accept(self._again),
         }
@@ -74,14 +75,14 @@ class Operations:
     def _admission(self) -> float:
         """One more is let in: the whole way, with all that wait compared."""
         most = self._under_way() + 1
-        return _seconds(lambda: admission.admit(self.database, most))
+        return _seconds(lambda: admission.admit(self.worker, most))
 
     def _claim(self) -> float:
-        (work_id,) = admission.admit(self.database, self._under_way() + 1)
-        return _seconds(lambda: work.claim(self.database, work_id))
+        (work_id,) = admission.admit(self.worker, self._under_way() + 1)
+        return _seconds(lambda: work.claim(self.worker, work_id))
 
     def _under_way(self) -> int:
-        return telemetry.under_way(self.database)
+        return telemetry.under_way(self.worker)
 
 
 def _delivery(name: str) -> Delivery:
@@ -158,12 +159,15 @@ def run(engine: Engine, sizes: Sequence[int]) -> Iterator[Outcome]:
 
 
 def _compared(engine: Engine, size: int, small: Database, large: Database) -> Outcome:
-    ways = [Operations(database).timed() for database in (small, large)]
+    operations = [Operations(database) for database in (small, large)]
+    ways = [each.timed() for each in operations]
     taken: list[dict[str, list[float]]] = [{name: [] for name in way} for way in ways]
     for turn in range(TURNS):
         for name in ways[0]:
             for side in (0, 1) if turn % 2 else (1, 0):
                 taken[side][name].append(ways[side][name]())
+    for each in operations:
+        each.worker.close()
     medians = [{name: statistics.median(seconds) for name, seconds in side.items()} for side in taken]
     metrics = [_seconds(partial(telemetry.measure, database)) for database in (small, large)]
     return Outcome(engine, size, medians[0], medians[1], (metrics[0], metrics[1]))

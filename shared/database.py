@@ -46,14 +46,21 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Database:
     """Sessions on one database. Safe to share between threads; make a new one after a fork."""
 
-    def __init__(self, url: str, most_connections: int = 20, trusted_seconds: float = 0.0) -> None:
+    def __init__(
+        self, url: str, most_connections: int = 20, trusted_seconds: float = 0.0, planned_once: bool = False
+    ) -> None:
         """`url` is SQLAlchemy's; `most_connections` bounds those that this process holds on PostgreSQL. One that was
         used less than `trusted_seconds` ago is used again without a look whether it lives: that saves a round trip for
-        every transaction, and is for those who try again when it does not.
+        every transaction, and is for those who try again when it does not. `planned_once` is for those whose statements
+        are always the same and go by indexes, as the workers' do.
         """
         self.url = url
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if is_sqlite else _server(url, most_connections, trusted_seconds)
+        self.engine = (
+            _sqlite(url)
+            if is_sqlite
+            else _server(url, most_connections, trusted_seconds, _PLANNED_ONCE if planned_once else "")
+        )
         self._for_single: Engine | None = None
 
     @property

@@ -56,7 +56,7 @@ def parts() -> Parts:
     sources = {name: source for name, kind in SOURCES if (source := kind.from_settings()) is not None}
     catalog = next((catalog for _, kind in CATALOGS if (catalog := kind.from_settings()) is not None), None)
     provider = llm.configured_provider(model)
-    database = Database(Storage.read().resolved_database_url(), trusted_seconds=_TRUSTED_SECONDS)
+    database = Database(Storage.read().resolved_database_url(), trusted_seconds=_TRUSTED_SECONDS, planned_once=True)
     discreet = redactor(redaction_key(database))
     return Parts(
         database=database,
