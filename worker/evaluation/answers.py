@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from worker.inquiry import AlertSubject, Inquiry, Scope
 from worker.investigation import brief, scope
 from worker.investigation.case import Case
 from worker.llm import Provider
+from worker.threads import side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,8 @@ def score(answered: Answer) -> Score:
 def _gather(
     folder: CaseFolder, inquiry: Inquiry, seconds: float, redactor: Redactor
 ) -> tuple[list[Fact], tuple[Coverage, ...]]:
-    sources = folder.sources()
-    with ThreadPoolExecutor(max(1, len(sources))) as pool:
-        asked = [
-            pool.submit(gathering.ask, name, source, inquiry, seconds, redactor) for name, source in sources.items()
-        ]
-        answers = [each.result() for each in asked]
+    sources = list(folder.sources().items())
+    answers = side_by_side(lambda named: gathering.ask(*named, inquiry, seconds, redactor), sources, len(sources))
     return [fact for facts, _ in answers for fact in facts], tuple(line for _, line in answers)
 
 
