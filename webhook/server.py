@@ -30,7 +30,11 @@ from shared.redaction.installed import redactor
 from shared.settings import Storage
 from webhook.access import check_exposure
 from webhook.application import create_app
+from webhook.body import one_line
 from webhook.settings import Access, Serving
+
+LONGEST_LINE: Final = 8_190
+"""Characters that gunicorn takes of a request's first line, at most (its `limit_request_line`)."""
 
 
 def serve(host: str, port: int) -> None:
@@ -110,7 +114,8 @@ class RequestLog(Logger):  # type: ignore[misc]
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
         """The path alone: a token may stand in the query, and the referrer of a page would repeat it."""
-        asked = self._discreet.value(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}")
+        asked = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
+        asked = self._discreet.value(one_line(asked, LONGEST_LINE))
         status = str(resp.status).partition(" ")[0]
         millis = request_time // timedelta(milliseconds=1)
         self._lines.write(f'{environ.get("REMOTE_ADDR", "-")} "{asked}" {status} {resp.sent} bytes {millis} ms')

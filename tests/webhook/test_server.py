@@ -113,6 +113,13 @@ def test_it_takes_alerts_in_logs_no_token_and_ends_when_told(running: Running) -
     assert API_TOKEN not in log
 
 
+def test_an_address_writes_no_line_of_its_own_into_the_log(running: Running) -> None:
+    assert running.ask("GET", "/nowhere%0Aforged%0D%1B[2Kline").status in (401, 404)
+    assert eventually(lambda: "/nowhere" in running.log.read_text())
+    assert not any(line.startswith("forged") for line in running.log.read_text().splitlines())
+    assert "\x1b" not in running.log.read_text()
+
+
 def test_whoever_is_refused_gets_to_read_why(running: Running) -> None:
     large = b" " * (MAX_BYTES * 4)
     token = f"Bearer {WEBHOOK_TOKEN}"
