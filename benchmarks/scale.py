@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -38,6 +38,8 @@ from tests.postgres import PostgresServer
 SMALL: Final = 1_000
 SIZES: Final = (100_000, 1_000_000)
 QUICK: Final = (20_000,)
+LINE: Final = 10_000
+"""So many more wait, in the end."""
 TURNS: Final = 60
 BOUND: Final = 1.5
 QUIET: Final = timedelta(hours=1)
@@ -71,6 +73,14 @@ class Operations:
         }
         named = {name: partial(_seconds, act) for name, act in quick.items()}
         return {**named, "admission": self._admission, "claim": self._claim}
+
+    def of_the_line(self) -> Mapping[str, Callable[[], float]]:
+        """What depends on how many wait, as in `timed`. The newest of the least urgent comes last."""
+        looks: dict[str, Callable[[], object]] = {
+            "document of the last": lambda: reading.incident(self.database, "i45"),
+            "list: newest": lambda: reading.page(self.database, Filters()),
+        }
+        return {**{name: partial(_seconds, look) for name, look in looks.items()}, "admission": self._admission}
 
     def _admission(self) -> float:
         """One more is let in: the whole way, with all that wait compared."""
@@ -110,6 +120,8 @@ class Outcome:
     large: Mapping[str, float]
     metrics: tuple[float, float]
     """Seconds of one GET /metrics on both, which counts all attempts and so may grow."""
+    line: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Median seconds of what looks at the line, with few in it and with LINE more: that may grow too."""
 
     def ratio(self, name: str) -> float:
         """How many times as long it takes."""
@@ -126,6 +138,7 @@ class Outcome:
             "ratios": {name: round(self.ratio(name), 2) for name in self.small},
             "millis": {name: round(1000 * seconds, 2) for name, seconds in self.large.items()},
             "metricsMillis": [round(1000 * seconds, 1) for seconds in self.metrics],
+            "lineMillis": {name: [round(1000 * each, 2) for each in both] for name, both in self.line.items()},
         }
 
     def table(self) -> str:
@@ -139,8 +152,15 @@ class Outcome:
                 f"{self.engine}: {SMALL:,} and {self.incidents:,} incidents (goal: at most {BOUND} times as long)",
                 *rows,
                 f"  {'(metrics, no goal)':<26}{1000 * self.metrics[0]:>8.1f} ms{1000 * self.metrics[1]:>8.1f} ms",
+                *self._of_the_line(),
             )
         )
+
+    def _of_the_line(self) -> Iterator[str]:
+        if self.line:
+            yield f"  with {LINE:,} more in line (no goal)"
+        for name, (few, many) in self.line.items():
+            yield f"    {name:<24}{1000 * few:>8.2f} ms{1000 * many:>8.2f} ms"
 
 
 def run(engine: Engine, sizes: Sequence[int]) -> Iterator[Outcome]:
@@ -153,7 +173,8 @@ def run(engine: Engine, sizes: Sequence[int]) -> Iterator[Outcome]:
             for size in sizes:
                 season(large, there, size)
                 there = size
-                yield _compared(engine, size, small, large)
+                outcome = _compared(engine, size, small, large)
+                yield replace(outcome, line=_line(small, large, size)) if size == sizes[-1] else outcome
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,6 +192,20 @@ def _compared(engine: Engine, size: int, small: Database, large: Database) -> Ou
     medians = [{name: statistics.median(seconds) for name, seconds in side.items()} for side in taken]
     metrics = [_seconds(partial(telemetry.measure, database)) for database in (small, large)]
     return Outcome(engine, size, medians[0], medians[1], (metrics[0], metrics[1]))
+
+
+def _line(small: Database, large: Database, there: int) -> Mapping[str, tuple[float, float]]:
+    """What looks at the line, before and after it has become long in the large one."""
+    season(large, there, there + LINE, waiting=there + LINE)
+    both = [Operations(database) for database in (small, large)]
+    taken = [{name: _median(look) for name, look in each.of_the_line().items()} for each in both]
+    for each in both:
+        each.worker.close()
+    return {name: (taken[0][name], taken[1][name]) for name in taken[0]}
+
+
+def _median(look: Callable[[], float]) -> float:
+    return statistics.median(look() for _ in range(TURNS))
 
 
 @contextmanager

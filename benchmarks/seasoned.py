@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from shared.alert import Severity
 from shared.database import Database
 from shared.moment import now
 
 WAITING: Final = 200
-"""Of the newest incidents, those whose turn has not come."""
+"""Of the newest incidents, those whose turn has not come, unless more are asked for."""
 SERVICES: Final = 15
 """Few: a page of each is full even of a thousand incidents."""
 _APART: Final = timedelta(seconds=30)
@@ -44,18 +45,20 @@ COLUMNS: Final = {
     "annotations",
     "attempts": "incident_id number created_at admitted_at started_at brief_at finished_at outcome fact_count "
     "pending_sources diagnosis input_tokens output_tokens cached_tokens calls",
-    "work": "id incident_id attempt kind subject state due_at tries lapses created_at finished_at",
+    "work": "id incident_id attempt kind subject state due_at tries lapses created_at finished_at rank service",
 }
 
 
-def season(database: Database, first: int, end: int) -> None:
-    """Adds the incidents from number `first` to before `end`; number 0 is the newest. Foreign keys hold as it is."""
+def season(database: Database, first: int, end: int, waiting: int = WAITING) -> None:
+    """Adds the incidents from number `first` to before `end`; number 0 is the newest, and those before number `waiting`
+    wait. Foreign keys hold as it is.
+    """
     for table, names in COLUMNS.items():
         columns = tuple(names.split())
         if database.is_sqlite:
-            _inserted(database, table, columns, _rows(table, first, end))
+            _inserted(database, table, columns, _rows(table, first, end, waiting))
         else:
-            _copied(database, table, columns, _rows(table, first, end))
+            _copied(database, table, columns, _rows(table, first, end, waiting))
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE" if database.is_sqlite else "VACUUM ANALYZE"))
 
@@ -88,34 +91,41 @@ def _kept(value: Any) -> Any:
     return value
 
 
-def _rows(table: str, first: int, end: int) -> Rows:
+def _rows(table: str, first: int, end: int, waiting: int) -> Rows:
     newest = now()
     make = {"incidents": _incident, "alerts": _alert, "attempts": _attempt, "work": _work}[table]
     for number in range(first, end):
-        yield from make(number, newest - number * _APART)
+        yield from make(number, newest - number * _APART, number < waiting)
 
 
-def _incident(n: int, at: datetime) -> Rows:
-    waits = n < WAITING
+def _incident(n: int, at: datetime, waits: bool) -> Rows:
     key, status, over = f"key{n}" if n % 20 == 0 else None, "queued" if waits else "done", None if waits else at
-    service, severity = f"service-{n % SERVICES:03}", _SEVERITIES[n // SERVICES % 4]
-    told = (f"i{n}", key, status, 1, service, f"Error rate {n % 977}", severity, "alertmanager")
+    told = (f"i{n}", key, status, 1, _service(n), f"Error rate {n % 977}", _severity(n), "alertmanager")
     yield (*told, at, at, at, over, 1, 0, _LABELS, "{}", "[]", "[]", 1)
 
 
-def _alert(n: int, at: datetime) -> Rows:
+def _service(n: int) -> str:
+    return f"service-{n % SERVICES:03}"
+
+
+def _severity(n: int) -> str:
+    return _SEVERITIES[n // SERVICES % 4]
+
+
+def _alert(n: int, at: datetime, _waits: bool) -> Rows:
     yield (f"a{n}", f"i{n}", f"f{n}", n % 20 == 0, "Error rate", "high", at, at, 1, _LABELS, "{}")
 
 
-def _attempt(n: int, at: datetime) -> Rows:
-    over = None if n < WAITING else at
+def _attempt(n: int, at: datetime, waits: bool) -> Rows:
+    over = None if waits else at
     done = "done" if over else None
     yield (f"i{n}", 1, at, over, over, over, over, done, 9, 0, _DIAGNOSIS if over else None, 3_000, 400, 0, 1)
 
 
-def _work(n: int, at: datetime) -> Rows:
-    if n < WAITING:
-        yield (f"i{n}.1.investigate", f"i{n}", 1, "investigate", "", "waiting", at, 0, 0, at, None)
+def _work(n: int, at: datetime, waits: bool) -> Rows:
+    if waits:
+        turn = Severity(_severity(n)).rank, _service(n)
+        yield (f"i{n}.1.investigate", f"i{n}", 1, "investigate", "", "waiting", at, 0, 0, at, None, *turn)
         return
     for kind in ("investigate", "gather", "diagnose"):
-        yield (f"i{n}.1.{kind}", f"i{n}", 1, kind, "", "done", at, 1, 0, at, at)
+        yield (f"i{n}.1.{kind}", f"i{n}", 1, kind, "", "done", at, 1, 0, at, at, 2, "")

@@ -10,20 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeVar, cast
+from typing import Final, cast
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, Table, bindparam, case, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, Table, bindparam, func, select, update
+from sqlalchemy.orm import Session, aliased
 
-from shared.alert import Severity
 from shared.database import Database, UtcDateTime
 from shared.incident import QueuePlace
 from shared.known_services import remember
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
-from shared.tables import AttemptRow, IncidentRow, WorkRow
-
-T = TypeVar("T")
+from shared.tables import UNDER_WAY, WAITS, AttemptRow, IncidentRow, WorkRow
 
 _LOCK: Final = 0x77687964
 """The advisory lock of admission on PostgreSQL: any constant of our own."""
@@ -51,21 +48,30 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
     return tuple(admitted)
 
 
-def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlace]:
-    """Where those of the incidents that wait stand in the queue, and how long that takes as things went lately. The
-    services' taking turns is left out of the count: it moves all but a noisy one by a few places.
+def place(session: Session, incident_id: str) -> QueuePlace | None:
+    """Where an incident that waits stands in the line, and how long that takes as things went lately; None when it does
+    not wait. The services' taking turns is left out of the count: it moves all but a noisy one by a few places.
     """
+    before = session.execute(_BEFORE, {"incident": incident_id}).one_or_none()
+    if before is None:
+        return None
+    more_urgent, older = before
+    return _place(1 + more_urgent + older, _seconds_each(session))
+
+
+def places(session: Session, incident_ids: Sequence[str]) -> dict[str, QueuePlace]:
+    """`place` of those of the incidents that wait."""
     if not incident_ids:
         return {}
-    waiting = _waiting()
-    position = func.rank().over(order_by=(waiting.c.rank, waiting.c.created_at)).label("position")
-    queue = select(waiting.c.incident_id, position).subquery()
-    found = session.execute(select(queue.c.incident_id, queue.c.position).where(queue.c.incident_id.in_(incident_ids)))
+    position = func.rank().over(order_by=(WorkRow.rank, WorkRow.created_at)).label("position")
+    line = select(WorkRow.incident_id, position).where(WAITS).subquery()
+    found = session.execute(select(line.c.incident_id, line.c.position).where(line.c.incident_id.in_(incident_ids)))
     each = _seconds_each(session)
-    return {
-        incident_id: QueuePlace(position=place, estimate_seconds=None if each is None else round(place * each))
-        for incident_id, place in found
-    }
+    return {incident_id: _place(position, each) for incident_id, position in found}
+
+
+def _place(position: int, each: float | None) -> QueuePlace:
+    return QueuePlace(position=position, estimate_seconds=None if each is None else round(position * each))
 
 
 def in_line(database: Database, most: int) -> int:
@@ -85,39 +91,8 @@ class Backlog:
 
 def backlog(session: Session) -> Backlog:
     """How much waits, by one look at an index."""
-    query = select(func.count(), func.min(WorkRow.created_at)).where(
-        WorkRow.kind == "investigate", WorkRow.state == "waiting"
-    )
-    count, since = session.execute(query).one()
+    count, since = session.execute(select(func.count(), func.min(WorkRow.created_at)).where(WAITS)).one()
     return Backlog(count, since)
-
-
-def _under_way() -> tuple[ColumnElement[bool], ...]:
-    return AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None)
-
-
-def _waiting() -> CTE:
-    """What waits, with what its turn depends on."""
-    return (
-        select(
-            WorkRow.id,
-            WorkRow.incident_id,
-            WorkRow.attempt,
-            WorkRow.created_at,
-            _of_incident(IncidentRow.service, WorkRow.incident_id).label("service"),
-            _of_incident(_rank(), WorkRow.incident_id).label("rank"),
-        )
-        .where(WorkRow.kind == "investigate", WorkRow.state == "waiting")
-        .cte("waiting")
-        .prefix_with("MATERIALIZED", dialect="postgresql")  # or each use of service and rank would look them up
-    )
-
-
-def _of_incident(what: ColumnElement[T] | InstrumentedAttribute[T], incident_id: Any) -> ScalarSelect[T]:
-    """Looked up for each row by its key. Joined, PostgreSQL compares all that wait with all that wait, or reads all
-    incidents there ever were, as its statistics know nothing yet of a storm.
-    """
-    return select(what).where(IncidentRow.id == incident_id).scalar_subquery()
 
 
 _WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
@@ -131,32 +106,32 @@ _ADMITTED: Final = (
     .where(_ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current"))
     .values(admitted_at=bindparam("moment", type_=UtcDateTime))
 )
-_IN_LINE: Final = select(func.count()).select_from(
-    select(_WORK.c.id)
-    .where(_WORK.c.kind == "investigate", _WORK.c.state == "waiting")
-    .limit(bindparam("most"))
-    .subquery()
-)
-_COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(*_under_way())
+_IN_LINE: Final = select(func.count()).select_from(select(_WORK.c.id).where(WAITS).limit(bindparam("most")).subquery())
+_COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(UNDER_WAY)
+_MINE: Final = aliased(WorkRow)
+_BEFORE: Final = select(
+    select(func.count()).where(WAITS, WorkRow.rank < _MINE.rank).scalar_subquery(),
+    select(func.count())
+    .where(WAITS, WorkRow.rank == _MINE.rank, WorkRow.created_at < _MINE.created_at)
+    .scalar_subquery(),
+).where(_MINE.incident_id == bindparam("incident"), _MINE.state == "waiting")
+"""How many are before an incident that waits: those that are more urgent, and those as urgent that are older."""
 
 
 @cache
 def _in_turn() -> Select[str, str, int, str]:
     """So much waiting work as is `free`, in the order in which it is admitted."""
-    waiting, service = _waiting(), _of_incident(IncidentRow.service, AttemptRow.incident_id)
-    under_way = select(service.label("service")).where(*_under_way()).subquery()
+    service = select(IncidentRow.service).where(IncidentRow.id == AttemptRow.incident_id).scalar_subquery()
+    under_way = select(service.label("service")).where(UNDER_WAY).subquery()
     busy = select(under_way.c.service, func.count().label("busy")).group_by(under_way.c.service).subquery()
-    turn = func.row_number().over(partition_by=(waiting.c.service, waiting.c.rank), order_by=waiting.c.created_at)
+    turn = func.row_number().over(partition_by=(_WORK.c.rank, _WORK.c.service), order_by=_WORK.c.created_at)
+    line = select(_WORK, turn.label("turn")).where(WAITS).subquery()
     return (
-        select(waiting.c.id, waiting.c.incident_id, waiting.c.attempt, waiting.c.service)
-        .outerjoin(busy, busy.c.service == waiting.c.service)
-        .order_by(waiting.c.rank, turn + func.coalesce(busy.c.busy, 0), waiting.c.created_at, waiting.c.id)
+        select(line.c.id, line.c.incident_id, line.c.attempt, line.c.service)
+        .outerjoin(busy, busy.c.service == line.c.service)
+        .order_by(line.c.rank, line.c.turn + func.coalesce(busy.c.busy, 0), line.c.created_at, line.c.id)
         .limit(bindparam("free"))
     )
-
-
-def _rank() -> ColumnElement[int]:
-    return case({severity.value: severity.rank for severity in Severity}, value=IncidentRow.severity, else_=2)
 
 
 def _seconds_each(session: Session) -> float | None:

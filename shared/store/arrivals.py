@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from shared.alert import Severity
 from shared.database import Database, is_away
 from shared.incident import Status
 from shared.moment import utc
@@ -134,7 +135,7 @@ opened AS (
     INSERT INTO incidents ({incidents})
     SELECT {incidents} FROM given WHERE id IN (SELECT id FROM known WHERE seen = 0) ORDER BY open_key
     ON CONFLICT (open_key) DO NOTHING
-    RETURNING id, status, received_at AS moment
+    RETURNING id, status, received_at AS moment, severity, service
 ),
 with_alerts AS (
     INSERT INTO alerts ({alerts}) SELECT {alerts} FROM firing WHERE incident_id IN (SELECT id FROM opened)
@@ -160,14 +161,20 @@ _ATTEMPT: Final = {"incident_id": "{id}", "number": "1", "created_at": "{moment}
 """The first attempt of an incident, in SQL."""
 _WORK: Final = {
     "id": "{id} || '.1.investigate'", "incident_id": "{id}", "attempt": "1", "kind": "'investigate'", "subject": "''",
-    "state": "'waiting'", "due_at": "{due}", "tries": "0", "lapses": "0", "created_at": "{moment}",
+    "state": "'waiting'", "due_at": "{due}", "tries": "0", "lapses": "0", "created_at": "{moment}", "rank": "{rank}",
+    "service": "{service}",
 }  # fmt: skip
 """The first work of an incident, in SQL."""
 
 
 @cache
 def _statement() -> str:
-    opened = {"id": "id", "moment": "moment", "due": f"moment + interval '{UNPUBLISHED.total_seconds()} s'"}
+    ranks = " ".join(f"WHEN '{severity}' THEN {severity.rank}" for severity in Severity)
+    opened = {
+        **{name: name for name in ("id", "moment", "service")},
+        "due": f"moment + interval '{UNPUBLISHED.total_seconds()} s'",
+        "rank": f"CASE severity {ranks} END",
+    }
     return _POSTGRESQL.format(
         incidents=", ".join(_INCIDENT),
         alerts=", ".join(_ALERT),
@@ -224,7 +231,7 @@ def _insert(table: str, columns: Iterable[str], values: Iterable[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})"  # noqa: S608
 
 
-_OPENED: Final = {"id": ":id", "moment": ":moment", "due": ":due"}
+_OPENED: Final = {name: f":{name}" for name in ("id", "moment", "due", "rank", "service")}
 _INSERT_INCIDENT: Final = _insert("incidents", _INCIDENT, map(":{}".format, _INCIDENT))
 _INSERT_ALERT: Final = _insert("alerts", _ALERT, map(":{}".format, _ALERT))
 _INSERT_ATTEMPT: Final = _insert("attempts", _ATTEMPT, (value.format_map(_OPENED) for value in _ATTEMPT.values()))
@@ -233,7 +240,13 @@ _INSERT_WORK: Final = _insert("work", _WORK, (value.format_map(_OPENED) for valu
 
 def _first(incident: Row) -> Row:
     moment = incident["received_at"]
-    return {"id": incident["id"], "moment": moment, "due": moment + UNPUBLISHED}
+    return {
+        "id": incident["id"],
+        "moment": moment,
+        "due": moment + UNPUBLISHED,
+        "rank": Severity(incident["severity"]).rank,
+        "service": incident["service"],
+    }
 
 
 def _alerts(arrivals: Sequence[Arrival]) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from shared.moment import now
 from shared.store import pushes
 from shared.store.beginnings import Reported, told
 from shared.store.work import Claim, GoingOn, complete, hold, next_rows, open_work
-from shared.tables import AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
+from shared.tables import UNDER_WAY, AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
 from shared.transaction import Transaction
 
 
@@ -260,7 +260,7 @@ _BRIEFED: Final = _WITHOUT_COMPLETE_BRIEF.values(diagnosing_at=_MOMENT, fact_cou
 )
 _WITHOUT_BRIEF: Final = (
     select(ATTEMPTS.c.incident_id, ATTEMPTS.c.number, ATTEMPTS.c.started_at)
-    .where(ATTEMPTS.c.finished_at.is_(None), ATTEMPTS.c.brief_at.is_(None))
+    .where(UNDER_WAY, ATTEMPTS.c.brief_at.is_(None))
     .where(ATTEMPTS.c.pending_sources > 0, ATTEMPTS.c.started_at < _MOMENT)
     .order_by(ATTEMPTS.c.started_at)
     .limit(bindparam("most"))

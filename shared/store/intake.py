@@ -21,8 +21,8 @@ from shared.moment import now
 from shared.store import arrivals, covering, opening, pushes
 from shared.store.arrivals import Accepted, Arrival
 from shared.store.opening import arrival
-from shared.store.work import open_work, work_id, work_row
-from shared.tables import AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
+from shared.store.work import Turn, open_work, work_id, work_row
+from shared.tables import WAITS, AlertRow, AttemptRow, IdempotencyRow, IncidentRow, WorkRow
 from shared.transaction import Transaction
 
 FORGOTTEN: Final = timedelta(hours=24)
@@ -250,6 +250,7 @@ class _Group:
             worst = min((alert.severity for alert in fresh.values()), key=lambda severity: severity.rank)
             if worst.rank < Severity(row.severity).rank:
                 row.severity = worst
+                _hasten(self.session, row)
             if row.status == Status.CANCELLED:
                 work += (_next_attempt(self.session, row, self.moment),)
         elif resolved:
@@ -318,6 +319,12 @@ class _Group:
         return pushes.open_updates(self.session, row, self.moment)
 
 
+def _hasten(session: Session, row: IncidentRow) -> None:
+    """It has become more urgent: if it waits, its turn comes sooner."""
+    waits = update(WorkRow).where(WorkRow.incident_id == row.id, WAITS)
+    session.execute(waits.values(rank=Severity(row.severity).rank))
+
+
 def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
     """Work that has not begun on a trouble that is over is pointless."""
     pending = update(WorkRow).where(
@@ -336,7 +343,8 @@ def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
 
 def _start_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
     session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment))
-    opened = work_row(row.id, row.attempt, "investigate", moment=moment, waits=True)
+    turn = Turn(Severity(row.severity).rank, row.service)
+    opened = work_row(row.id, row.attempt, "investigate", moment=moment, turn=turn)
     (work_id,) = open_work(Transaction.of(session), [opened])
     return work_id
 

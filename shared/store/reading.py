@@ -107,7 +107,7 @@ def incident(database: Database, incident_id: str) -> Incident | None:
             covered_by=covering.covering(session, row),
             covers=covering.covered(session, row),
             related=related_incidents(session, row, current.scope),
-            queue=admission.places(session, [row.id]).get(row.id) if row.status == Status.QUEUED else None,
+            queue=admission.place(session, row.id) if row.status == Status.QUEUED else None,
             deliveries=_deliveries(session, attempts),
             usage=Usage.model_validate(current, from_attributes=True),
             timings=_timings(current),

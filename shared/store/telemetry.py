@@ -14,7 +14,17 @@ from shared.database import Database
 from shared.incident import CoverageStatus, Status
 from shared.moment import now
 from shared.store import admission
-from shared.tables import AttemptRow, CoverageRow, IncidentRow, ModelCallRow, WorkRow
+from shared.tables import (
+    IN_HAND,
+    IS_PUSH,
+    UNDER_WAY,
+    WAITS,
+    AttemptRow,
+    CoverageRow,
+    IncidentRow,
+    ModelCallRow,
+    WorkRow,
+)
 
 BRIEF_BUCKETS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 """Seconds; 2 is what is promised."""
@@ -110,8 +120,7 @@ def under_way(database: Database) -> int:
 
 
 def _under_way(session: Session) -> int:
-    admitted = select(func.count()).where(AttemptRow.finished_at.is_(None), AttemptRow.admitted_at.is_not(None))
-    return session.scalar(admitted) or 0
+    return session.scalar(select(func.count()).select_from(AttemptRow).where(UNDER_WAY)) or 0
 
 
 def _counted(session: Session, column: InstrumentedAttribute[str]) -> dict[str, int]:
@@ -145,13 +154,9 @@ def _diagnosed_by(session: Session) -> dict[str, int]:
 
 
 def _open_work(session: Session) -> dict[tuple[str, str], int]:
-    states = ("waiting", "pending", "running")
-    query = (
-        select(WorkRow.kind, WorkRow.state, func.count())
-        .where(WorkRow.kind.in_(("investigate", "gather", "diagnose", "deliver")), WorkRow.state.in_(states))
-        .group_by(WorkRow.kind, WorkRow.state)
-    )
-    return {(kind, state): count for kind, state, count in session.execute(query)}
+    counted = select(WorkRow.kind, WorkRow.state, func.count()).group_by(WorkRow.kind, WorkRow.state)
+    found = (row for condition in (WAITS, IN_HAND) for row in session.execute(counted.where(condition)))
+    return {(kind, state): count for kind, state, count in found}
 
 
 def _deliveries(session: Session) -> dict[str, int]:
@@ -159,7 +164,7 @@ def _deliveries(session: Session) -> dict[str, int]:
     outcome = case((WorkRow.state == "done", dead), else_="waiting")
     query = (
         select(outcome, func.count())
-        .where(WorkRow.kind == "deliver", WorkRow.state.in_(("pending", "running", "done")))
+        .where(IS_PUSH, WorkRow.state.in_(("pending", "running", "done")))
         .group_by(outcome)
     )
     counted = {str(name): count for name, count in session.execute(query)}

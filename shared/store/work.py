@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from shared.database import Database, UtcDateTime
 from shared.moment import CLOCK_TOLERANCE, now
-from shared.tables import IncidentRow, WorkRow
+from shared.tables import IN_HAND, IncidentRow, WorkRow
 from shared.transaction import Transaction
 
 _WORK: Final = cast("Table", WorkRow.__table__)
@@ -86,24 +86,32 @@ def work_id(incident_id: str, attempt: int, kind: str, subject: str = "") -> str
     return ".".join(filter(None, (incident_id, str(attempt), kind, subject)))
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What it depends on when work that waits is admitted (`shared.store.admission`), beside its age."""
+
+    rank: int
+    """Of its incident's severity: 0 the most urgent."""
+    service: str
+
+
 def work_row(
-    incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime, waits: bool = False
+    incident_id: str, attempt: int, kind: str, subject: str = "", *, moment: datetime, turn: Turn | None = None
 ) -> dict[str, Any]:
-    """The row of a new piece of work. What `waits` cannot be claimed before it is admitted: see
-    `shared.store.admission`.
-    """
+    """The row of a new piece of work. With a `turn` it cannot be claimed before that has come."""
     return {
         "id": work_id(incident_id, attempt, kind, subject),
         "incident_id": incident_id,
         "attempt": attempt,
         "kind": kind,
         "subject": subject,
-        "state": "waiting" if waits else "pending",
+        "state": "waiting" if turn else "pending",
         "due_at": moment + UNPUBLISHED,
         "deadline_at": None,
         "owner": None,
         "tries": 0,
         "created_at": moment,
+        **({"rank": turn.rank, "service": turn.service} if turn else {}),
     }
 
 
@@ -236,7 +244,7 @@ def sweep(database: Database) -> Stranded:
     """
     moment = now()
     with database.writing() as session:
-        due = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), _due(*bounds(moment).values()))
+        due = select(WorkRow).where(IN_HAND, _due(*bounds(moment).values()))
         publish = []
         for row in session.scalars(due.order_by(WorkRow.due_at).limit(SWEEP)):
             lapsed = row.state == "running"
@@ -249,7 +257,7 @@ def sweep(database: Database) -> Stranded:
             )
             if _count(session, again):
                 publish.append(row.id)
-        late = select(WorkRow).where(WorkRow.state.in_(("pending", "running")), WorkRow.deadline_at < moment)
+        late = select(WorkRow).where(IN_HAND, WorkRow.deadline_at < moment)
         overdue = [_take_over(session, row) for row in session.scalars(late.limit(SWEEP))]
     return Stranded(tuple(publish), tuple(filter(None, overdue)))
 

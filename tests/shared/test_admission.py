@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
-from shared.alert import Severity
+from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.store import admission, endings, intake, reading, work
 from shared.store.intake import ManualRequest
+from shared.store.reading import Filters
 
 
 def opened(database: Database, service: str, severity: Severity = Severity.WARNING) -> str:
@@ -85,3 +87,33 @@ def test_an_estimate_is_made_from_what_was_finished_lately(database: Database) -
     assert waiting is not None
     assert waiting.queue is not None
     assert waiting.queue.estimate_seconds is not None
+
+
+def delivered(database: Database, service: str, alert: str, severity: Severity) -> str:
+    """The id of the incident that an alert of a sender's opens or joins."""
+    firing = Alert(alert, True, "t", service, severity)
+    delivery = Delivery("alertmanager", (AlertGroup(service, service, "t", (firing,)),))
+    return intake.accept(database, delivery, timedelta(hours=1)).incidents[0].id
+
+
+def test_what_senders_deliver_waits_by_its_severity_and_service(database: Database) -> None:
+    minor = delivered(database, "a", "one", Severity.INFO)
+    old = delivered(database, "b", "two", Severity.WARNING)
+    unknown = delivered(database, "c", "three", Severity.UNKNOWN)
+    noisy = [opened(database, "b") for _ in range(2)]
+    worst = delivered(database, "d", "four", Severity.CRITICAL)
+    incidents = [worst, old, unknown, *(work_id.partition(".")[0] for work_id in noisy), minor]
+    assert [position(database, each) for each in incidents] == [1, 2, 3, 4, 5, 6]
+    assert {each.id: each.queue and each.queue.position for each in reading.page(database, Filters()).incidents} == {
+        incident: place for place, incident in enumerate(incidents, 1)
+    }, "the list says the same"
+    admitted = [work_id.partition(".")[0] for work_id in admission.admit(database, 6)]
+    assert admitted == incidents
+
+
+def test_an_incident_that_becomes_worse_while_it_waits_comes_sooner(database: Database) -> None:
+    first = delivered(database, "a", "one", Severity.WARNING)
+    second = delivered(database, "b", "two", Severity.WARNING)
+    assert delivered(database, "b", "another", Severity.CRITICAL) == second
+    assert [position(database, each) for each in (first, second)] == [2, 1]
+    assert admission.admit(database, 1) == (f"{second}.1.investigate",)

@@ -5,9 +5,11 @@ whole table.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Self
 
 import psycopg
@@ -24,6 +26,7 @@ from shared.store.findings import Resolution
 from shared.store.reading import Filters
 from shared.store.work import Claim
 from shared.tables import Base
+from shared.transaction import Transaction
 
 INCIDENTS: Final = 100_000
 WAITING: Final = 2_000
@@ -51,9 +54,10 @@ SELECT id, 1, received_at, finished_at, finished_at, finished_at, finished_at,
 FROM incidents
 """
 _WORK = """
-INSERT INTO work (id, incident_id, attempt, kind, subject, state, due_at, tries, created_at, finished_at)
+INSERT INTO work (id, incident_id, attempt, kind, subject, state, due_at, tries, created_at, finished_at, rank, service)
 SELECT id || '.1.investigate', id, 1, 'investigate', '', CASE WHEN finished_at IS NULL THEN 'waiting' ELSE 'done' END,
-    received_at, 1, received_at, finished_at
+    received_at, 1, received_at, finished_at,
+    array_position(ARRAY['critical', 'high', 'warning', 'info'], severity) - 1, service
 FROM incidents
 """
 
@@ -89,6 +93,18 @@ class Recorded:
             for statement, parameters in sent.items():
                 explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
                 plan = explained if isinstance(explained, list) else json.loads(explained)
+                for node in _nodes(plan[0]["Plan"]):
+                    if node["Node Type"] == "Seq Scan":
+                        yield node["Relation Name"], statement
+
+    def whole_tables_for_any_values(self) -> Iterator[tuple[str, str]]:
+        """As `whole_tables`, as it is planned for a worker: once, when the values are not known yet."""
+        with self.database.driver() as connection:  # with a worker's settings
+            for statement in self.sent:
+                numbered = statement
+                for number, name in enumerate(dict.fromkeys(re.findall(r"%\(\w+\)s", statement)), 1):
+                    numbered = numbered.replace(name, f"${number}")
+                (plan,) = connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered}").fetchone()
                 for node in _nodes(plan[0]["Plan"]):
                     if node["Node Type"] == "Seq Scan":
                         yield node["Relation Name"], statement
@@ -135,6 +151,49 @@ def test_no_query_of_the_hot_path_reads_a_whole_table(seasoned: Database) -> Non
     work.sweep(seasoned)
     assert any("json_populate_recordset" in statement for statement in recorded.sent), "what the driver is sent counts"
     assert [read for read in recorded.whole_tables() if read[0] in FILLED] == []
+
+
+def test_no_plan_that_a_worker_has_made_once_reads_a_whole_table(seasoned: Database) -> None:
+    recorded = Recorded(seasoned)
+    _done(seasoned, admission.admit(seasoned, 128)[0])
+    admission.in_line(seasoned, 32)
+    findings.without_brief(seasoned, now())
+    work.sweep(seasoned)
+    assert len(recorded.sent) > 20
+    assert [read for read in recorded.whole_tables_for_any_values() if read[0] in FILLED] == []
+
+
+def test_on_sqlite_too_what_is_asked_of_what_is_open_goes_by_indexes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    Base.metadata.create_all(sqlite.engine)
+    sent: list[tuple[str, Any]] = []
+    run = Transaction._run
+
+    def noting(self: Transaction, text: str, values: Any) -> None:
+        sent.append((text, values))
+        run(self, text, values)
+
+    monkeypatch.setattr(Transaction, "_run", noting)
+    event.listen(sqlite.engine, "before_cursor_execute", lambda _1, _2, text, values, *_: sent.append((text, values)))
+    opened = intake.accept(sqlite, _delivery(), QUIET)
+    reading.incident(sqlite, opened.incidents[0].id)
+    admission.in_line(sqlite, 32)
+    _done(sqlite, admission.admit(sqlite, 1)[0])
+    findings.without_brief(sqlite, now())
+    work.sweep(sqlite)
+    asked = [(text, values) for text, values in sent if text.startswith(("SELECT", "UPDATE"))]
+    with sqlite.driver() as connection:
+        explained = [connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall() for text, values in asked]
+    sqlite.close()
+    plans = [line for rows in explained for *_, line in rows]
+    read = {line for line in plans if line.startswith("SCAN") and " USING " not in line}
+    assert {line.split()[1] for line in read} & {*FILLED, "work_1"} == set()
+    named = " ".join(plans)
+    for index in ("ix_work_line", "ix_work_in_hand", "ix_attempts_under_way", "ix_attempts_finished"):
+        assert index in named
+    assert "ix_incidents_covering" in named
 
 
 def test_the_statement_that_takes_deliveries_in_goes_by_indexes(seasoned: Database) -> None:

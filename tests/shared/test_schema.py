@@ -18,6 +18,7 @@ from shared import schema
 from shared.database import Database
 from shared.errors import WhydownError
 from shared.schema import SchemaBehind
+from shared.store import admission
 from shared.tables import Base
 
 
@@ -77,6 +78,22 @@ def test_every_step_keeps_what_is_there_and_serves_the_version_before(empty: Dat
             last = table.columns.values()[-1]
             changed = session.execute(update(table).values({last.name: last}).returning(*table.primary_key))
             assert len(changed.all()) == 2, table.name
+
+
+def test_what_waits_while_the_line_gets_its_order_keeps_its_turn(empty: Database) -> None:
+    _to(empty, "0012")
+    earlier = MetaData()
+    earlier.reflect(empty.engine)
+    tables = [earlier.tables[name] for name in ("incidents", "attempts", "work")]
+    severities = ("info", "unknown", "critical", "high")
+    for severity in severities:
+        _write(empty, tables, severity, 1)
+    with empty.writing() as session:
+        session.execute(text("UPDATE incidents SET severity = id"))
+        session.execute(text("UPDATE attempts SET finished_at = NULL, admitted_at = NULL"))
+        session.execute(text("UPDATE work SET state = 'waiting', kind = 'investigate'"))
+    schema.upgrade(empty)
+    assert admission.admit(empty, len(severities)) == ("critical", "high", "unknown", "info")
 
 
 def _to(database: Database, revision: str) -> None:
