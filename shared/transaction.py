@@ -5,6 +5,7 @@ as the database's. They are written as everywhere else, built once, and compiled
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,25 @@ Taken = Literal["kept", "replaced"]
 """What becomes of a row whose key is taken: it stays as it is, or gets the new values."""
 
 _MOST_STATEMENTS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement that changes or locks rows and whose own rows nobody wants, to be run with others."""
+
+    statement: Executable
+    values: Values
+    otherwise: Exception | None = None
+    """Raised when there is no such row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """New rows, to be inserted with other changes: as `Transaction.insert` has them."""
+
+    table: type[DeclarativeBase]
+    rows: Sequence[Values]
+    taken: Taken | None = None
 
 
 class Transaction:
@@ -67,12 +87,25 @@ class Transaction:
         """
         if not rows:
             return 0
-        insert = _insert(table, tuple(rows[0]), taken, self._dialect)
-        if insert.converts is None:
-            self._run(insert.text, {"rows": json.dumps(rows, default=datetime.isoformat)})
-        else:
-            self._run(insert.text, [insert.bound(row) for row in rows])
+        self._run(*self._part(Insertion(table, rows, taken)))
         return int(self._cursor.rowcount)
+
+    def together(self, *changes: Change | Insertion) -> None:
+        """Makes changes in this order, of which none depends on what another does and no two touch the same row: by one
+        statement on PostgreSQL, where each by itself costs its way there and back. Raises what one of them requires.
+        """
+        made = [each for each in changes if isinstance(each, Change) or each.rows]
+        parts = [self._part(each) for each in made]
+        if self._dialect.name == "sqlite" or len(parts) < 2:
+            for change, part in zip(made, parts, strict=True):
+                self._run(*part)
+                # Of what a query finds, SQLite's driver does not say how much it is.
+                _check(change, len(self._cursor.fetchall()) if self._cursor.description else self._cursor.rowcount)
+            return
+        values = {f"{place}.{name}": value for place, (_, bound) in enumerate(parts) for name, value in bound.items()}
+        self._run(_united(tuple(text for text, _ in parts)), values)
+        for change, count in zip(made, self._cursor.fetchone(), strict=True):
+            _check(change, count)
 
     def plain(self, text: str) -> None:
         """A statement without values, in the engine's own words."""
@@ -81,6 +114,14 @@ class Transaction:
     def undo(self) -> None:
         """Rolls back what was done so far."""
         self._cursor.connection.rollback()
+
+    def _part(self, change: Change | Insertion) -> tuple[str, Any]:
+        """Its text and its values, as `_run` takes them."""
+        if isinstance(change, Insertion):
+            insert = _insert(change.table, tuple(change.rows[0]), change.taken, self._dialect)
+            return insert.text, insert.bound(change.rows)
+        compiled = _compiled(change.statement, self._dialect)
+        return compiled.text, compiled.bound(change.values)
 
     def _run(self, text: str, values: Any) -> None:
         try:
@@ -168,9 +209,14 @@ class _Insert:
     converts: dict[str, Convert] | None
     """What makes of each value what the driver takes. None: all rows are one value, as JSON."""
 
-    def bound(self, row: Values) -> dict[str, Any]:
-        converts = self.converts or {}
-        return {name: convert(value) if (convert := converts[name]) else value for name, value in row.items()}
+    def bound(self, rows: Sequence[Values]) -> Any:
+        converts = self.converts
+        if converts is None:
+            return {"rows": json.dumps(rows, default=datetime.isoformat)}
+        return [
+            {name: convert(value) if (convert := converts[name]) else value for name, value in row.items()}
+            for row in rows
+        ]
 
 
 @lru_cache(_MOST_STATEMENTS)
@@ -189,3 +235,24 @@ def _insert(table: type[DeclarativeBase], names: tuple[str, ...], taken: Taken |
         return _Insert(f"{into} VALUES (:{', :'.join(names)}){conflict}", converts)
     given = f"json_populate_recordset(NULL::{table.__tablename__}, %(rows)s)"
     return _Insert(f"{into} SELECT {', '.join(names)} FROM {given}{conflict}", None)  # noqa: S608  names of ours
+
+
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+
+
+@lru_cache(_MOST_STATEMENTS)
+def _united(texts: tuple[str, ...]) -> str:
+    """One statement of several, which says how many rows each touches. PostgreSQL runs them in the order in which they
+    are counted; each sees the rows as they were before (https://www.postgresql.org/docs/current/queries-with.html).
+    """
+    parts = []
+    for place, text in enumerate(texts):
+        named = _PARAMETER.sub(rf"%({place}.\1)s", text)
+        parts.append(f"part_{place} AS ({named if named.startswith('SELECT') else f'{named} RETURNING 1'})")
+    counts = ", ".join(f"(SELECT count(*) FROM part_{place})" for place in range(len(texts)))  # noqa: S608  names of ours
+    return f"WITH {', '.join(parts)} SELECT {counts}"
+
+
+def _check(change: Change | Insertion, count: int) -> None:
+    if isinstance(change, Change) and change.otherwise is not None and not count:
+        raise change.otherwise

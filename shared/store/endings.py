@@ -16,9 +16,9 @@ from shared.incident import Coverage, Diagnosis, Fact, Status, Usage
 from shared.moment import now
 from shared.store import pushes
 from shared.store.covering import awakened
-from shared.store.findings import ATTEMPTS, OF_ATTEMPT, add, key_of, show
-from shared.store.work import Claim, complete
-from shared.transaction import Transaction
+from shared.store.findings import ATTEMPTS, OF_ATTEMPT, add, key_of, lines, showing
+from shared.store.work import Claim, completion
+from shared.transaction import Change, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,12 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
         "calls": usage.calls,
     }
     with database.transaction() as transaction:
-        complete(transaction, claim)
-        add(transaction, claim, conclusion.facts, ())
-        transaction.count(_CONCLUDED, values)
-        show(transaction, claim, status=Status.DONE, finished_at=moment)
+        add(transaction, claim, conclusion.facts)
+        transaction.together(
+            completion(claim),
+            Change(_CONCLUDED, values),
+            showing(claim, status=Status.DONE, finished_at=moment),
+        )
         return _told(transaction, claim, conclusion.recipients, moment)
 
 
@@ -100,10 +102,12 @@ def _end(
     moment = now()
     error = detail if status == Status.FAILED else None
     with database.transaction() as transaction:
-        complete(transaction, claim, error=error)
-        add(transaction, claim, (), coverage)
-        transaction.count(_ENDED, {**key_of(claim), "moment": moment, "end": status, "reason": error})
-        show(transaction, claim, status=status, finished_at=moment, detail=detail, closest=list(closest))
+        transaction.together(
+            completion(claim, error=error),
+            lines(claim, coverage),
+            Change(_ENDED, {**key_of(claim), "moment": moment, "end": status, "reason": error}),
+            showing(claim, status=status, finished_at=moment, detail=detail, closest=list(closest)),
+        )
         return _told(transaction, claim, recipients, moment)
 
 

@@ -17,9 +17,9 @@ from shared.incident import Brief, Coverage, Fact, Link, Status
 from shared.moment import now
 from shared.store import pushes
 from shared.store.beginnings import Reported, told
-from shared.store.work import Claim, GoingOn, complete, hold, next_rows, open_work
+from shared.store.work import Claim, Fenced, GoingOn, completion, hold, ids, next_rows, opening, possession
 from shared.tables import UNDER_WAY, AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
-from shared.transaction import Transaction
+from shared.transaction import Change, Insertion, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,24 @@ def resolve(
         "facts": len(resolution.facts),
         "gathered": None if sources else moment,
     }
+    shown: dict[str, Any] = {"service": resolution.service, "entity_ref": resolution.entity_ref}
+    opened = next_rows(claim, "gather", sources, moment, going_on) if sources else _diagnosis(claim, moment, going_on)
     with database.transaction() as transaction:
-        complete(transaction, claim)
-        ((last,),) = transaction.rows(_RESOLVED, values)
-        _insert(transaction, claim, last, resolution.facts, resolution.coverage)
-        shown: dict[str, Any] = {"service": resolution.service, "entity_ref": resolution.entity_ref}
+        found = transaction.row(_RESOLVED, values)
+        if found is None:
+            raise Fenced(claim.work_id)
         if resolution.links:
             (before,) = transaction.one(_LINKS, {"incident": claim.incident_id})
             links = {link["url"]: link for link in [*before, *(link.wire() for link in resolution.links)]}
             shown["links"] = list(links.values())
-        show(transaction, claim, **shown)
-        if not sources:
-            return _open_diagnosis(transaction, claim, moment, going_on)
-        return open_work(transaction, next_rows(claim, "gather", sources, moment, going_on))
+        transaction.together(
+            completion(claim),
+            _numbered(claim, found[0], resolution.facts),
+            lines(claim, resolution.coverage),
+            showing(claim, **shown),
+            opening(opened),
+        )
+    return ids(opened)
 
 
 def gathered(
@@ -124,10 +129,15 @@ def gathered(
         # The attempt's row first: whoever stores at the same time waits here, so exactly one sees 0.
         values = {**key_of(claim), "facts": len(facts), "moment": moment}
         left, last = transaction.one(_ONE_LESS, values)
-        complete(transaction, claim)
-        _insert(transaction, claim, last, facts, (coverage,))
-        show(transaction, claim)
-        return _open_diagnosis(transaction, claim, moment, going_on) if left == 0 else ()
+        opened = _diagnosis(claim, moment, going_on) if left == 0 else []
+        transaction.together(
+            completion(claim),
+            _numbered(claim, last, facts),
+            lines(claim, (coverage,)),
+            showing(claim),
+            opening(opened),
+        )
+    return ids(opened)
 
 
 def early_brief(
@@ -156,14 +166,14 @@ def briefed(
     values = {**key_of(claim), "made": brief.wire(), "moment": moment, "facts": len(recalled)}
     with database.transaction() as transaction:
         last = transaction.row(_BRIEFED, values)
-        hold(transaction, claim)
         if last is None:
+            hold(transaction, claim)
             return ()
-        if recollection is not None:
-            _insert(transaction, claim, last[0], recalled, (recollection.line,))
-            signature = {"incident_id": claim.incident_id, "started_at": recollection.started_at}
-            transaction.insert(SignatureRow, [{**signature, "key": key} for key in recollection.signatures], "kept")
-        show(transaction, claim, status=Status.DIAGNOSING)
+        transaction.together(
+            possession(claim),
+            *(_recollected(claim, last[0], recollection) if recollection else ()),
+            showing(claim, status=Status.DIAGNOSING),
+        )
         return pushes.open_briefs(transaction, claim.incident_id, claim.attempt, recipients, moment)
 
 
@@ -186,12 +196,11 @@ def coverage_of(look: Transaction, incident_id: str, number: int) -> tuple[Cover
     return tuple(Coverage(**dict(zip(_TOLD_OF_COVERAGE, row, strict=True))) for row in found)
 
 
-def add(transaction: Transaction, claim: Claim, facts: Sequence[Fact], coverage: Sequence[Coverage]) -> None:
-    """Numbers and stores facts of the attempt, and its coverage lines."""
-    last = 0
+def add(transaction: Transaction, claim: Claim, facts: Sequence[Fact]) -> None:
+    """Numbers and stores facts of the attempt."""
     if facts:
         (last,) = transaction.one(_MORE_FACTS, {**key_of(claim), "facts": len(facts)})
-    _insert(transaction, claim, last, facts, coverage)
+        transaction.together(_numbered(claim, last, facts))
 
 
 def key_of(claim: Claim) -> dict[str, Any]:
@@ -199,34 +208,36 @@ def key_of(claim: Claim) -> dict[str, Any]:
     return {"incident": claim.incident_id, "current": claim.attempt}
 
 
-def show(transaction: Transaction, claim: Claim, **values: Any) -> None:
-    """Changes what the incident shows, unless a newer attempt has taken its place."""
+def showing(claim: Claim, **values: Any) -> Change:
+    """What the incident shows, unless a newer attempt has taken its place."""
     new = {f"new_{name}": value for name, value in values.items()}
-    transaction.count(_shown(tuple(values)), {**key_of(claim), **new})
+    return Change(_shown(tuple(values)), {**key_of(claim), **new})
 
 
-def _insert(
-    transaction: Transaction, claim: Claim, last: int, facts: Sequence[Fact], coverage: Sequence[Coverage]
-) -> None:
-    """`last` is the number of the last of these facts."""
+def lines(claim: Claim, coverage: Sequence[Coverage]) -> Insertion:
+    """Coverage lines of the attempt. A source that was asked again after a crash has one all the same: the last one."""
     attempt = {"incident_id": claim.incident_id, "attempt": claim.attempt}
-    first = last - len(facts) + 1
-    transaction.insert(
-        FactRow,
-        [
-            {**attempt, "number": number, **{name: getattr(fact, name) for name in _TOLD_OF_FACTS}}
-            for number, fact in enumerate(facts, first)
-        ],
-    )
-    # A source that was asked again after a crash has one line all the same: the last one.
-    transaction.insert(CoverageRow, [{**attempt, **dict(line)} for line in coverage], "replaced")
+    return Insertion(CoverageRow, [{**attempt, **dict(line)} for line in coverage], "replaced")
 
 
-def _open_diagnosis(
-    transaction: Transaction, claim: Claim, moment: datetime, going_on: GoingOn | None
-) -> tuple[str, ...]:
-    held = GoingOn() if going_on else None
-    return open_work(transaction, next_rows(claim, "diagnose", ("",), moment, held))
+def _numbered(claim: Claim, last: int, facts: Sequence[Fact]) -> Insertion:
+    """Facts of the attempt, the last of them with that number."""
+    attempt = {"incident_id": claim.incident_id, "attempt": claim.attempt}
+    rows = [
+        {**attempt, "number": number, **{name: getattr(fact, name) for name in _TOLD_OF_FACTS}}
+        for number, fact in enumerate(facts, last - len(facts) + 1)
+    ]
+    return Insertion(FactRow, rows)
+
+
+def _recollected(claim: Claim, last: int, recollection: Recollection) -> tuple[Insertion, ...]:
+    signature = {"incident_id": claim.incident_id, "started_at": recollection.started_at}
+    keys = Insertion(SignatureRow, [{**signature, "key": key} for key in recollection.signatures], "kept")
+    return _numbered(claim, last, recollection.facts), lines(claim, (recollection.line,)), keys
+
+
+def _diagnosis(claim: Claim, moment: datetime, going_on: GoingOn | None) -> list[dict[str, Any]]:
+    return next_rows(claim, "diagnose", ("",), moment, GoingOn() if going_on else None)
 
 
 # Built once: SQLAlchemy takes longer to build a statement than to run it.

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from shared.database import Database, UtcDateTime
 from shared.moment import CLOCK_TOLERANCE, now
 from shared.tables import IN_HAND, IncidentRow, WorkRow
-from shared.transaction import Transaction
+from shared.transaction import Change, Insertion, Transaction
 
 _WORK: Final = cast("Table", WorkRow.__table__)
 
@@ -77,7 +77,17 @@ class Fenced(Exception):
 
 def open_work(transaction: Transaction, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """Adds pieces of work (`work_row`) unless they are there, and gives their ids."""
-    transaction.insert(WorkRow, rows, "kept")
+    transaction.together(opening(rows))
+    return ids(rows)
+
+
+def opening(rows: Sequence[dict[str, Any]]) -> Insertion:
+    """As `open_work`, together with other changes."""
+    return Insertion(WorkRow, rows, "kept")
+
+
+def ids(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The ids of pieces of work."""
     return tuple(str(row["id"]) for row in rows)
 
 
@@ -182,15 +192,23 @@ def complete(
     """Marks the work done, inside the transaction that stores its result; or cancelled, when it became pointless.
     Raises Fenced when the lease was lost.
     """
+    transaction.together(completion(claim, error, state))
+
+
+def completion(claim: Claim, error: str | None = None, state: Literal["done", "cancelled"] = "done") -> Change:
+    """As `complete`, together with other changes."""
     values = {"work_id": claim.work_id, "holder": claim.owner, "moment": now(), "reason": error, "end": state}
-    if transaction.count(_DONE, values) == 0:
-        raise Fenced(claim.work_id)
+    return Change(_DONE, values, otherwise=Fenced(claim.work_id))
 
 
 def hold(transaction: Transaction, claim: Claim) -> None:
     """Keeps the claim in force until the end of the transaction. Raises Fenced when the lease was lost."""
-    if transaction.row(_HELD, {"work_id": claim.work_id, "holder": claim.owner}) is None:
-        raise Fenced(claim.work_id)
+    transaction.together(possession(claim))
+
+
+def possession(claim: Claim) -> Change:
+    """As `hold`, together with other changes."""
+    return Change(_HELD, {"work_id": claim.work_id, "holder": claim.owner}, otherwise=Fenced(claim.work_id))
 
 
 def hand_back(database: Database, claim: Claim, delay: timedelta, error: str | None, counts: bool = True) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from shared.database import Database, UtcDateTime, is_away
 from shared.incident import Status
 from shared.tables import AttemptRow, Base, CoverageRow, FactRow, IncidentRow, InstallationRow
-from shared.transaction import Transaction
+from shared.transaction import Change, Insertion, Transaction
 from tests.postgres import PostgresServer
 
 MOMENT = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
@@ -119,6 +119,53 @@ def test_a_row_whose_key_is_taken_is_refused_kept_or_replaced(database: Database
         assert transaction.rows(found, {}) == [("a", "timeout"), ("b", "timeout")]
         transaction.insert(CoverageRow, newer, "replaced")
         assert transaction.rows(found, {}) == [("a", "ok"), ("b", "timeout")]
+
+
+def renamed(name: str, value: str, otherwise: Exception | None = None) -> Change:
+    """A value under the same names as that of any other."""
+    changed = update(INSTALLED).where(INSTALLED.c.name == bindparam("wanted")).values(value=bindparam("new"))
+    return Change(changed, {"wanted": name, "new": value}, otherwise)
+
+
+def held(name: str, otherwise: Exception | None = None) -> Change:
+    return Change(VALUE.with_for_update(), {"wanted": name}, otherwise)
+
+
+def test_changes_that_are_made_together_are_those_of_each_alone(database: Database) -> None:
+    incident(database)
+    line = {"incident_id": "id", "attempt": 1, "source": "a", "status": "timeout", "items": 0}
+    stored = Insertion(InstallationRow, [{"name": "a", "value": "1"}, {"name": "b", "value": "1"}])
+    with database.transaction() as transaction:
+        transaction.together(stored, Insertion(CoverageRow, [line]))
+    with database.transaction() as transaction:
+        transaction.together(
+            renamed("a", "%(new)s", otherwise=KeyError("a")),
+            held("b", otherwise=KeyError("b")),
+            renamed("nobody", "3"),
+            held("nobody"),
+            Insertion(InstallationRow, []),
+            Insertion(InstallationRow, [{"name": "a", "value": "kept?"}, {"name": "c", "value": "1"}], "kept"),
+            Insertion(CoverageRow, [{**line, "status": "ok"}], "replaced"),
+        )
+        transaction.together()
+        transaction.together(renamed("b", "2"))
+    with database.looking() as look:
+        assert [look.row(VALUE, {"wanted": name}) for name in "abc"] == [("%(new)s",), ("2",), ("1",)]
+        assert look.rows(select(CoverageRow.source, CoverageRow.status), {}) == [("a", "ok")]
+
+
+@pytest.mark.parametrize("missing", [renamed("nobody", "2", KeyError("nobody")), held("nobody", KeyError("nobody"))])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_change_that_finds_no_row_takes_the_others_back(database: Database, missing: Change, alone: bool) -> None:
+    stored = Insertion(InstallationRow, [{"name": "a", "value": "1"}])
+    with pytest.raises(KeyError, match="nobody"), database.transaction() as transaction:
+        if alone:
+            transaction.together(stored)
+            transaction.together(missing)
+        else:
+            transaction.together(stored, missing, renamed("a", "2"))
+    with database.looking() as look:
+        assert look.row(VALUE, {"wanted": "a"}) is None
 
 
 def test_a_connection_that_the_server_ended_is_told_and_made_anew() -> None:
