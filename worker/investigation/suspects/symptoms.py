@@ -67,7 +67,7 @@ def read(
     for fact in multiplied:
         strength["load"], shown_by["load"] = _MULTIPLIED, fact.id
     for sign in sorted(signs, key=lambda sign: -sign.weight):
-        text = spaced(sign.text)
+        text = spaced(sign.text).lower()
         for name, pattern in SYMPTOMS.items():
             if name not in strength and pattern.search(text):
                 strength[name] = sign.weight
