@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Response
 from pydantic import BaseModel, Field
+from werkzeug.datastructures import Headers
 
 from shared.incident import IncidentSummary, Status
 from shared.store.intake import Intake
 from shared.wire import Wire
 from webhook.receiver import receiver
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 FIRST_LOOK_SECONDS = 2
 """When to ask again about an incident that is under way: a brief takes about as long."""
 
 CROWDED_SECONDS = range(8, 16)
 """When to ask again if all the places to wait in were taken: later, and not all at the same moment."""
+
+
+class _Complete(Response):
+    """An answer with a body and all its headers, which are sent as they stand: werkzeug would copy them, and take the
+    address in Location apart and together again.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Nothing depends on the request."""
+        return self.headers
 
 
 class AcceptedIncident(Wire):
@@ -74,7 +90,8 @@ def accepted(intake: Intake, ignored: str | None = None) -> Response:
         AcceptedIncident(id=one.id, status=one.status, url=here.incident_url(one.id), new=one.new)
         for one in intake.incidents
     )
-    answer = json_answer(AcceptedIncidents(incidents=incidents, ignored=ignored), 202, leave_out_null=True)
+    content = json_text(AcceptedIncidents(incidents=incidents, ignored=ignored), leave_out_null=True)
+    answer = _Complete(content, 202, content_type="application/json")
     answer.headers["Retry-After"] = str(FIRST_LOOK_SECONDS)
     if len(incidents) == 1:
         answer.headers["Location"] = incidents[0].url

@@ -117,6 +117,8 @@ def _check_outline(raw: bytes) -> bool:
     """Counts and measures before anything is built: a few bytes of JSON can stand for many bytes of memory. True when
     every string of it can be stored as it is: none is long, and none has a character that is written by its number.
     """
+    if len(raw) < MAX_KEY and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return rb"\u" not in raw  # as most are: too short for a long string or many values, and nothing deep inside
     unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     # A value has at most a key and a text, so at most four quotes.
     if unescaped.count(b'"') > 4 * MAX_VALUES:

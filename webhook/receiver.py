@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from flask import current_app, request
 from werkzeug.sansio.utils import get_current_url
+from werkzeug.urls import iri_to_uri
 
 from shared.database import Database
 from shared.moment import Deadline
@@ -52,8 +53,9 @@ class Receiver:
     """Places for requests that wait for an investigation's end; the other threads stay free for alerts."""
 
     def base_url(self) -> str:
-        """What links start with, without a trailing slash. The Host header counts only when nothing is configured."""
-        return (self.guard.public_url or _root(request.scheme, request.host)).rstrip("/")
+        """What links start with, a URI without a trailing slash. The Host header counts where nothing is configured."""
+        own = self.guard.public_url
+        return _uri(own) if own else _root(request.scheme, request.host)
 
     def incident_url(self, incident_id: str) -> str:
         """Address of an incident."""
@@ -81,7 +83,12 @@ class Receiver:
 
 @lru_cache(64)
 def _root(scheme: str, host: str) -> str:
-    return get_current_url(scheme, host)
+    return _uri(get_current_url(scheme, host))
+
+
+@lru_cache(64)
+def _uri(address: str) -> str:
+    return iri_to_uri(address).rstrip("/")
 
 
 def receiver() -> Receiver:

@@ -65,9 +65,8 @@ def sign_in() -> Response:
 @routes.before_app_request
 def take_token_from_address() -> Response | None:
     """A page's address may carry the token once: it becomes a session, and the address is cleaned."""
-    token = request.args.get("token", "")
     page = request.method == "GET" and request.endpoint is not None and prefers_page()
-    if not page or not receiver().guard.signed_in(token):
+    if not page or not receiver().guard.signed_in(request.args.get("token", "")):
         return None
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
     path = _own_path(request.script_root + request.path)

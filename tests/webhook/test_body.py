@@ -78,8 +78,10 @@ def test_bytes_are_bounded() -> None:
 
 def test_depth_is_bounded() -> None:
     assert read(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
-    refusal = rejected(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
-    assert (refusal.status, str(MAX_DEPTH) in refusal.detail) == (400, True)
+    half = MAX_DEPTH // 2
+    for deep in (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), b'[{"":' * half + b"[]" + b"}]" * half):
+        refusal = rejected(deep)
+        assert (refusal.status, str(MAX_DEPTH) in refusal.detail) == (400, True)
 
 
 def test_brackets_inside_strings_are_no_depth() -> None:
@@ -113,8 +115,9 @@ def test_a_long_string_is_cut_and_shows_it() -> None:
     assert one != other, "it may be what tells two alerts apart"
 
 
-def test_what_no_database_holds_is_replaced() -> None:
-    assert read(rb'{"a\u0000b": ["\ud800", "\udc00x", "\ud83d\ude00", "\u0007"]}') == {
+@pytest.mark.parametrize("after", [b"", b" " * MAX_KEY], ids=["short", "long"])
+def test_what_no_database_holds_is_replaced(after: bytes) -> None:
+    assert read(rb'{"a\u0000b": ["\ud800", "\udc00x", "\ud83d\ude00", "\u0007"]}' + after) == {
         "a\ufffdb": ["\ufffd", "\ufffdx", "😀", "\x07"]
     }
 

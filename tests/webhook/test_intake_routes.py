@@ -90,10 +90,18 @@ def test_the_same_alert_again_joins(database: Database) -> None:
     assert (first["id"], second["new"], len(notes.published)) == (second["id"], False, 1)
 
 
-def test_links_start_with_the_public_address(sqlite: Database) -> None:
-    app = receiver_on(sqlite, address=Address(public_url="https://whydown.example.com/"))
-    incident = only(app.test_client().post("/webhook/alert", json=ALERT, headers={"Host": "localhost:1"}))
-    assert incident["url"] == f"https://whydown.example.com/incidents/{incident['id']}"
+@pytest.mark.parametrize(
+    ("public_url", "base"),
+    [
+        ("https://whydown.example.com/", "https://whydown.example.com"),
+        ("https://störung.example/wo/ä", "https://xn--strung-xxa.example/wo/%C3%A4"),
+    ],
+)
+def test_links_start_with_the_public_address(sqlite: Database, public_url: str, base: str) -> None:
+    app = receiver_on(sqlite, address=Address(public_url=public_url))
+    answer = app.test_client().post("/webhook/alert", json=ALERT, headers={"Host": "localhost:1"})
+    incident = only(answer)
+    assert incident["url"] == answer.headers["Location"] == f"{base}/incidents/{incident['id']}"
 
 
 def test_several_groups_are_several_incidents_without_a_location(database: Database) -> None:
