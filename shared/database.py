@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from sqlalchemy import DateTime, Dialect, Engine, Executable, Table, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, Executable, PoolProxiedConnection, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
@@ -62,6 +63,9 @@ class Database:
             else _server(url, most_connections, trusted_seconds, _PLANNED_ONCE if planned_once else "")
         )
         self._for_single: Engine | None = None
+        self._kept: list[PoolProxiedConnection] = []
+        """The one that was first lent as the driver's, while nobody uses it."""
+        self._first = threading.Lock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -104,18 +108,30 @@ class Database:
     @contextmanager
     def driver(self) -> Iterator[Any]:
         """The driver's own connection, with settings for statements that are always the same. It raises what SQLAlchemy
-        would. Nothing is begun: on PostgreSQL each statement is a transaction of its own.
+        would. Nothing is begun: on PostgreSQL each statement is a transaction of its own. What the block begins it must
+        end.
         """
-        with self._lent(self.engine if self.is_sqlite else self._single()) as connection:
-            yield connection
+        engine = self.engine if self.is_sqlite else self._single()
+        first = self._first.acquire(blocking=False)
+        try:
+            with self._lent(engine, self._kept if first else None) as connection:
+                yield connection
+        finally:
+            if first:
+                self._first.release()
 
     @contextmanager
-    def _lent(self, engine: Engine) -> Iterator[Any]:
-        """The driver's own connection, from a pool."""
+    def _lent(self, engine: Engine, kept: list[PoolProxiedConnection] | None = None) -> Iterator[Any]:
+        """The driver's own connection, from a pool. Where it may be `kept` it does not go back there until something
+        goes wrong with it, as that takes longer than a small statement.
+        """
         connection = None
         try:
-            connection = engine.raw_connection()
+            connection = kept.pop() if kept else engine.raw_connection()
             yield connection.dbapi_connection
+            if kept is not None:
+                kept.append(connection)
+                connection = None
         except DBAPIError as failure:
             if connection is not None and failure.connection_invalidated:
                 connection.invalidate(failure)
@@ -137,6 +153,8 @@ class Database:
 
     def close(self) -> None:
         """Gives every connection back."""
+        while self._kept:
+            self._kept.pop().close()
         self.engine.dispose()
         if self._for_single is not None:
             self._for_single.dispose()

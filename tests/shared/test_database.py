@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,4 +35,35 @@ def test_a_server_that_is_not_there_is_away_for_the_driver_too() -> None:
     with pytest.raises(OperationalError) as failure, database.driver():
         pass
     assert is_away(failure.value)
+    database.close()
+
+
+def test_the_driver_keeps_one_connection_and_lends_another_beside_it(database: Database) -> None:
+    with database.driver() as first, database.driver() as beside:
+        assert beside is not first
+    with database.driver() as again:
+        assert again is first
+
+
+def test_a_connection_that_is_not_kept_comes_back_to_whoever_waits(database: Database) -> None:
+    def third() -> bool:
+        with database.driver():
+            return True
+
+    with ThreadPoolExecutor(1) as threads, database.driver():
+        with database.driver():  # on PostgreSQL there are no more
+            waits = threads.submit(third)
+        assert waits.result(timeout=20)
+
+
+def test_what_a_block_leaves_unfinished_when_it_fails_is_undone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    for _ in range(2):  # the second time with a connection that was kept
+        with database.driver() as connection:
+            assert not connection.in_transaction
+        with pytest.raises(ZeroDivisionError), database.driver() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _ = 1 / 0
+    with database.driver() as connection:
+        assert not connection.in_transaction
     database.close()
