@@ -82,6 +82,8 @@ celery_app = make_celery(Storage.read())
 
 def publish(work_ids: Sequence[str]) -> None:
     """As `task_queue.publish`, from within a worker: Flower shows which task told of which."""
+    if not work_ids:
+        return
     parent = celery_app.current_worker_task
     told_by = parent.request if parent else None
     task_queue.publish(

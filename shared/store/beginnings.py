@@ -54,9 +54,11 @@ def reported(database: Database, incident_id: str) -> Reported:
         return _with_errors(look, look.one(_INCIDENT, {"incident": incident_id}))
 
 
-def told(look: Transaction, incident_id: str) -> Reported:
-    """What the alerts of the incident said, without their errors. Raises sqlalchemy.exc.NoResultFound."""
-    return _reported(look.one(_INCIDENT, {"incident": incident_id}))
+def told(row: Row) -> Reported:
+    """What the alerts of the incident said, without their errors, by a row of `TOLD`."""
+    said = Reported(**dict(zip(_TOLD, row, strict=True)))
+    remember(said.incident_id, said.service)
+    return said
 
 
 def begin(database: Database, claim: Claim) -> Reported:
@@ -91,15 +93,10 @@ def _begun(transaction: Transaction, row: Row, claim: Claim, moment: datetime) -
 
 
 def _with_errors(look: Transaction, row: Row) -> Reported:
-    said = _reported(row)
-    errors = look.rows(_ERRORS, {"incident": said.incident_id})
+    *reported, has_errors = row
+    said = told(tuple(reported))
+    errors = look.rows(_ERRORS, {"incident": said.incident_id}) if has_errors else ()
     return replace(said, errors=tuple(error for (error,) in errors if error))
-
-
-def _reported(row: Row) -> Reported:
-    said = Reported(**dict(zip(_TOLD, row, strict=True)))
-    remember(said.incident_id, said.service)
-    return said
 
 
 # Built once: SQLAlchemy takes longer to build a statement than to run it.
@@ -118,7 +115,10 @@ _TOLD: Final = {
     },
 }
 """By the fields of Reported."""
-_INCIDENT: Final = select(*_TOLD.values()).where(_INCIDENTS.c.id == _ID)
+TOLD: Final = tuple(_TOLD.values())
+"""The columns of incidents that `told` takes."""
+_WITH_ERRORS: Final = (_ALERTS.c.incident_id == _ID, _ALERTS.c.errors.is_not(None))
+_INCIDENT: Final = select(*TOLD, exists().where(*_WITH_ERRORS)).where(_INCIDENTS.c.id == _ID)
 _SHOWN: Final = (
     update(_INCIDENTS)
     .where(_INCIDENTS.c.id == _ID)
@@ -127,7 +127,7 @@ _SHOWN: Final = (
         status=case((_INCIDENTS.c.attempt == _CURRENT, Status.GATHERING.value), else_=_INCIDENTS.c.status),
         revision=_INCIDENTS.c.revision + 1,
     )
-    .returning(*_TOLD.values())
+    .returning(*TOLD, exists().where(*_WITH_ERRORS))
 )
 _SHOWN_IF_CLAIMABLE: Final = _SHOWN.where(exists().where(CLAIMABLE))
 _BEGUN: Final = (
@@ -135,9 +135,4 @@ _BEGUN: Final = (
     .where(_ATTEMPTS.c.incident_id == _ID, _ATTEMPTS.c.number == _CURRENT, _ATTEMPTS.c.started_at.is_(None))
     .values(started_at=bindparam("moment", type_=UtcDateTime))
 )
-_ERRORS: Final = (
-    select(_ALERTS.c.errors)
-    .where(_ALERTS.c.incident_id == _ID, _ALERTS.c.errors.is_not(None))
-    .order_by(_ALERTS.c.received_at)
-    .limit(20)
-)
+_ERRORS: Final = select(_ALERTS.c.errors).where(*_WITH_ERRORS).order_by(_ALERTS.c.received_at).limit(20)

@@ -16,7 +16,7 @@ from shared.database import Database, UtcDateTime
 from shared.incident import Brief, Coverage, Fact, Link, Status
 from shared.moment import now
 from shared.store import pushes
-from shared.store.beginnings import Reported, told
+from shared.store.beginnings import TOLD, Reported, told
 from shared.store.work import Claim, Fenced, GoingOn, completion, hold, ids, next_rows, opening, possession
 from shared.tables import UNDER_WAY, AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
 from shared.transaction import Change, Insertion, Transaction
@@ -61,8 +61,7 @@ class Recollection:
 
 def attempt_state(database: Database, incident_id: str, number: int) -> AttemptState:
     """Everything gathered so far. Raises sqlalchemy.exc.NoResultFound."""
-    with database.looking() as look:
-        return _state(look, incident_id, number)
+    return so_far(database, incident_id, number)[1]
 
 
 def so_far(database: Database, incident_id: str, number: int) -> tuple[Reported, AttemptState]:
@@ -70,17 +69,13 @@ def so_far(database: Database, incident_id: str, number: int) -> tuple[Reported,
     sqlalchemy.exc.NoResultFound.
     """
     with database.looking() as look:
-        return told(look, incident_id), _state(look, incident_id, number)
-
-
-def _state(look: Transaction, incident_id: str, number: int) -> AttemptState:
-    scope, brief = look.one(_STATE, {"incident": incident_id, "current": number})
-    return AttemptState(
-        scope=scope,
-        facts=facts_of(look, incident_id, number),
-        coverage=coverage_of(look, incident_id, number),
-        brief=Brief.model_validate(brief) if brief else None,
-    )
+        scope, brief, *reported = look.one(_SO_FAR, {"incident": incident_id, "current": number})
+        return told(tuple(reported)), AttemptState(
+            scope=scope,
+            facts=facts_of(look, incident_id, number),
+            coverage=coverage_of(look, incident_id, number),
+            brief=Brief.model_validate(brief) if brief else None,
+        )
 
 
 def resolve(
@@ -249,7 +244,11 @@ OF_ATTEMPT: Final = update(ATTEMPTS).where(*_OF)
 """The row of an attempt, by `key_of`."""
 _MOMENT: Final = bindparam("moment", type_=UtcDateTime)
 _WITH_FACTS: Final = ATTEMPTS.c.fact_count + bindparam("facts")
-_STATE: Final = select(ATTEMPTS.c.scope, ATTEMPTS.c.brief).where(*_OF)
+_SO_FAR: Final = (
+    select(ATTEMPTS.c.scope, ATTEMPTS.c.brief, *TOLD)
+    .join_from(ATTEMPTS, _INCIDENTS, _INCIDENTS.c.id == ATTEMPTS.c.incident_id)
+    .where(*_OF)
+)
 _RESOLVED: Final = OF_ATTEMPT.values(
     scope=bindparam("found"),
     pending_sources=bindparam("sources"),

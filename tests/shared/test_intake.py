@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, text, update
 from shared.alert import UNNAMED, Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.incident import Status
-from shared.store import admission, arrivals, intake, opening, reading, work
+from shared.store import admission, arrivals, beginnings, findings, intake, opening, reading, work
 from shared.store.arrivals import Accepted
 from shared.store.intake import IdempotencyConflict, IdempotencyKey, ManualRequest
 from shared.tables import AlertRow, AttemptRow, Base, IncidentRow, WorkRow
@@ -161,6 +161,19 @@ def test_a_manual_analysis_is_always_new(database: Database) -> None:
     request = ManualRequest(service="checkout", title="Manual analysis", errors="boom")
     assert intake.open_manual(database, request).incidents[0].new
     assert intake.open_manual(database, request).incidents[0].new
+
+
+@pytest.mark.parametrize("errors", ["boom", None])
+def test_whoever_takes_an_attempt_up_is_told_what_its_alerts_reported(database: Database, errors: str | None) -> None:
+    request = ManualRequest(service="checkout", title="Manual analysis", errors=errors)
+    (incident,) = intake.open_manual(database, request).incidents
+    (work_id,) = admission.admit(database, 1)
+    taken = beginnings.take_up(database, work_id)
+    assert taken is not None
+    claim, told = taken
+    assert (told.service, told.title, told.errors) == ("checkout", "Manual analysis", (errors,) if errors else ())
+    assert beginnings.reported(database, incident.id) == told
+    assert findings.so_far(database, incident.id, claim.attempt)[0] == replace(told, errors=())
 
 
 def test_an_idempotency_key_makes_one_incident_also_in_parallel(database: Database) -> None:
