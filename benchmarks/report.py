@@ -28,6 +28,8 @@ from shared.moment import now
 from tests.installation import REPOSITORY
 
 NAMES: Final = ("latency", "storm", "ingest", "scale", "startup", "polling")
+BESIDE: Final = {"ingest": ("--peer",)}
+"""Options of the full length: the peer is installed from PyPI, and left out where it cannot be."""
 DOCUMENT: Final = REPOSITORY / "docs" / "performance.md"
 
 
@@ -36,6 +38,7 @@ class Result:
     """What one benchmark showed."""
 
     name: str
+    options: Sequence[str]
     status: int
     shown: str
     """What it printed for people."""
@@ -53,7 +56,7 @@ class Result:
         said = "every goal was met" if self.status == 0 else "a goal was missed"
         return "\n".join(
             (
-                f"### `python -m benchmarks.{self.name}`: {said}",
+                f"### `{' '.join(('python -m', f'benchmarks.{self.name}', *self.options))}`: {said}",
                 "",
                 f"{_machine()}, {now():%Y-%m-%d}.",
                 "",
@@ -75,7 +78,7 @@ def ran(name: str, options: Sequence[str]) -> Result:
     *shown, last = done.stdout.strip().splitlines() or [""]
     if done.returncode not in (0, 1) or not last.startswith("{"):
         raise RuntimeError(f"{' '.join(command[1:])} broke off with status {done.returncode}")
-    return Result(name, done.returncode, "\n".join(shown), json.loads(last))
+    return Result(name, options, done.returncode, "\n".join(shown), json.loads(last))
 
 
 def written(document: str, result: Result) -> str:
@@ -111,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     missed = False
     for name in given.names or there:
-        result = ran(name, ["--quick"] if given.quick else [])
+        result = ran(name, ["--quick"] if given.quick else BESIDE.get(name, ()))
         missed |= result.status != 0
         if given.quick:
             print(result.section(), flush=True)
