@@ -1,4 +1,4 @@
-"""Admission as one worker process asks for it: together, ten times a second and a tenth of the time at most."""
+"""Admission as one worker process asks for it: together, and ten times a second at most."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 PAUSE_SECONDS: Final = 0.1
-"""From one admission to the next, at least. A place stays empty for half of it, on the average."""
-
-PAUSE_TIMES: Final = 9.0
-"""So many times as long as it took is paused, if that is more: it compares all that wait, and the line may be long."""
+"""From one admission to the next: each looks at all that wait. A place stays empty for half of it, on the average."""
 
 MANY: Final = 16
 """So many admitted at once were a line: who joined it meanwhile was called by nobody (`webhook.summons`)."""
@@ -42,12 +39,10 @@ class Admitting:
                 turns = ()
                 time.sleep(max(0.0, self._next - time.monotonic()))
                 self._wanted.clear()
-                began = time.monotonic()
                 turns = self._admit()
-                ended = time.monotonic()
                 if len(turns) >= MANY:
                     self._wanted.set()
-                self._next = ended + max(PAUSE_SECONDS, PAUSE_TIMES * (ended - began))
+                self._next = time.monotonic() + PAUSE_SECONDS
             finally:
                 self._busy.release()
         self._publish([work_id for work_id in turns if work_id != mine])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
 
 from shared.alert import Alert, AlertGroup, Delivery, Severity
 from shared.database import Database
 from shared.store import admission, endings, intake, reading, work
 from shared.store.intake import ManualRequest
 from shared.store.reading import Filters
+from shared.tables import IncidentRow, WorkRow
 
 
 def opened(database: Database, service: str, severity: Severity = Severity.WARNING) -> str:
@@ -117,3 +123,32 @@ def test_an_incident_that_becomes_worse_while_it_waits_comes_sooner(database: Da
     assert delivered(database, "b", "another", Severity.CRITICAL) == second
     assert [position(database, each) for each in (first, second)] == [2, 1]
     assert admission.admit(database, 1) == (f"{second}.1.investigate",)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_is_admitted_is_the_first_of_all_that_wait(seed: int, database: Database) -> None:
+    """Whatever is under way, and however much of the line is one service's."""
+    chance = random.Random(seed)  # noqa: S311
+    services = [f"s{n}" for n in range(chance.choice((1, 2, 30)))]
+    for _ in range(chance.randrange(30, 60)):
+        opened(database, chance.choice(services), chance.choice((Severity.CRITICAL, Severity.INFO)))
+    most = 0
+    for free in (chance.randrange(1, 12) for _ in range(4)):
+        most += free
+        expected = _in_order(database)[:free]
+        assert admission.admit(database, most) == tuple(expected)
+
+
+def _in_order(database: Database) -> list[str]:
+    """All that waits, by comparing it one by one."""
+    with database.reading() as session:
+        services = {row.id: row.service for row in session.scalars(select(IncidentRow))}
+        work = session.scalars(select(WorkRow).order_by(WorkRow.created_at, WorkRow.id)).all()
+    turns = Counter(services[row.incident_id] for row in work if row.state != "waiting")
+    order = []
+    for rank in sorted({row.rank for row in work}):
+        had = turns.copy()
+        for row in (row for row in work if row.state == "waiting" and row.rank == rank):
+            had[services[row.incident_id]] += 1
+            order.append((rank, had[services[row.incident_id]], row.created_at, row.id))
+    return [work_id for *_, work_id in sorted(order)]

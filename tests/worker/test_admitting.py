@@ -7,8 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from worker import admitting as module
-from worker.admitting import MANY, PAUSE_SECONDS, PAUSE_TIMES, Admitting
+from worker.admitting import MANY, Admitting
 
 
 class Turns:
@@ -86,37 +85,3 @@ def test_after_a_database_that_was_away_it_is_asked_again() -> None:
         with pytest.raises(StopIteration):
             admitting.ask()
         assert turns.times == times
-
-
-class Clock:
-    """Time that passes when somebody sleeps, and when an admission takes long."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-@pytest.mark.parametrize(
-    ("takes", "pause"), [(0.001, PAUSE_SECONDS), (2.0, 2.0 * PAUSE_TIMES)], ids=["a short line", "a long one"]
-)
-def test_the_longer_it_takes_the_seldomer_it_is_done(
-    takes: float, pause: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-
-    def admit() -> tuple[str, ...]:
-        clock.now += takes
-        return ()
-
-    admitting = Admitting(admit, lambda _: None)
-    admitting.ask()
-    admitting.ask()
-    assert clock.slept[1:] == [pytest.approx(pause)]
