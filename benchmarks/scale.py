@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from benchmarks import command_line
 from benchmarks.production import Engine
-from benchmarks.seasoned import season
+from benchmarks.seasoned import WAITING, season
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
 from shared.incident import Status
@@ -195,7 +195,8 @@ def _compared(engine: Engine, size: int, small: Database, large: Database) -> Ou
 
 
 def _line(small: Database, large: Database, there: int) -> Mapping[str, tuple[float, float]]:
-    """What looks at the line, before and after it has become long in the large one."""
+    """What looks at the line, which has become long in the large one."""
+    season(small, SMALL, SMALL + WAITING, waiting=SMALL + WAITING)  # those of before were admitted
     season(large, there, there + LINE, waiting=there + LINE)
     both = [Operations(database) for database in (small, large)]
     taken = [{name: _median(look) for name, look in each.of_the_line().items()} for each in both]
