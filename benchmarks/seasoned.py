@@ -44,7 +44,7 @@ COLUMNS: Final = {
     "alerts": "identity incident_id fingerprint firing title severity received_at last_received_at deliveries labels "
     "annotations",
     "attempts": "incident_id number created_at admitted_at started_at brief_at finished_at outcome fact_count "
-    "pending_sources diagnosis input_tokens output_tokens cached_tokens calls",
+    "pending_sources diagnosis input_tokens output_tokens cached_tokens calls service",
     "work": "id incident_id attempt kind subject state due_at tries lapses created_at finished_at rank service",
 }
 
@@ -119,7 +119,8 @@ def _alert(n: int, at: datetime, _waits: bool) -> Rows:
 def _attempt(n: int, at: datetime, waits: bool) -> Rows:
     over = None if waits else at
     done = "done" if over else None
-    yield (f"i{n}", 1, at, over, over, over, over, done, 9, 0, _DIAGNOSIS if over else None, 3_000, 400, 0, 1)
+    told = _DIAGNOSIS if over else None
+    yield (f"i{n}", 1, at, over, over, over, over, done, 9, 0, told, 3_000, 400, 0, 1, _service(n))
 
 
 def _work(n: int, at: datetime, waits: bool) -> Rows:

@@ -134,6 +134,8 @@ class AttemptRow(Base):
     cached_tokens: Mapped[int] = mapped_column(Integer, default=0)
     cost_usd: Mapped[float | None] = mapped_column(Float)
     calls: Mapped[int] = mapped_column(Integer, default=0)
+    service: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    """Whose turn it takes: as its alerts name it, whatever the catalog makes of that."""
 
 
 class FactRow(Base):
@@ -346,7 +348,7 @@ def _partial(name: str, *columns: Any, of: ColumnElement[bool]) -> None:
 
 
 _partial("ix_incidents_covering", IncidentRow.covered_by, of=IncidentRow.covered_by.is_not(None))
-_partial("ix_attempts_under_way", AttemptRow.incident_id, of=UNDER_WAY)
+_partial("ix_attempts_under_way", AttemptRow.service, of=UNDER_WAY)
 _partial("ix_attempts_finished", AttemptRow.finished_at, of=AttemptRow.finished_at.is_not(None))
 _partial("ix_work_line", WorkRow.rank, WorkRow.service, WorkRow.created_at, of=WAITS)
 _partial("ix_work_in_hand", WorkRow.due_at, of=IN_HAND)

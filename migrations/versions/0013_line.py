@@ -13,7 +13,7 @@ depends_on = None
 _WAITS = "state = 'waiting'"
 _INDEXES = (
     ("ix_incidents_covering", "incidents", ["covered_by"], "covered_by IS NOT NULL"),
-    ("ix_attempts_under_way", "attempts", ["incident_id"], "finished_at IS NULL AND admitted_at IS NOT NULL"),
+    ("ix_attempts_under_way", "attempts", ["service"], "finished_at IS NULL AND admitted_at IS NOT NULL"),
     ("ix_attempts_finished", "attempts", ["finished_at"], "finished_at IS NOT NULL"),
     ("ix_work_line", "work", ["rank", "service", "created_at"], _WAITS),
     ("ix_work_in_hand", "work", ["due_at"], "state IN ('pending', 'running')"),
@@ -32,10 +32,12 @@ def upgrade() -> None:
     has gone, its looks at what is to be done read more than they must.
     """
     op.add_column("work", sa.Column("rank", sa.Integer(), nullable=False, server_default="2"))
-    op.add_column("work", sa.Column("service", sa.String(128), nullable=False, server_default=""))
+    for table in ("work", "attempts"):
+        op.add_column(table, sa.Column("service", sa.String(128), nullable=False, server_default=""))
     ranks = "CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'info' THEN 3 ELSE 2 END"
-    mine = "FROM incidents WHERE incidents.id = work.incident_id"
+    mine = "FROM incidents WHERE incidents.id = incident_id"
     op.execute(f"UPDATE work SET rank = (SELECT {ranks} {mine}), service = (SELECT service {mine}) WHERE {_WAITS}")  # noqa: S608
+    op.execute(f"UPDATE attempts SET service = (SELECT service {mine}) WHERE finished_at IS NULL")  # noqa: S608
     with op.get_context().autocommit_block():
         postgresql = op.get_bind().dialect.name == "postgresql"
         if postgresql:
@@ -57,5 +59,6 @@ def downgrade() -> None:
         op.create_index(name, table, columns)
     for name, table, _, _ in _INDEXES:
         op.drop_index(name, table_name=table)
+    op.drop_column("attempts", "service")
     op.drop_column("work", "service")
     op.drop_column("work", "rank")

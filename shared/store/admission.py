@@ -20,7 +20,7 @@ from shared.incident import QueuePlace
 from shared.known_services import remember
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
-from shared.tables import UNDER_WAY, WAITS, AttemptRow, IncidentRow, WorkRow
+from shared.tables import UNDER_WAY, WAITS, AttemptRow, WorkRow
 
 _LOCK: Final = 0x77687964
 """The advisory lock of admission on PostgreSQL: any constant of our own."""
@@ -121,9 +121,8 @@ _BEFORE: Final = select(
 @cache
 def _in_turn() -> Select[str, str, int, str]:
     """So much waiting work as is `free`, in the order in which it is admitted."""
-    service = select(IncidentRow.service).where(IncidentRow.id == AttemptRow.incident_id).scalar_subquery()
-    under_way = select(service.label("service")).where(UNDER_WAY).subquery()
-    busy = select(under_way.c.service, func.count().label("busy")).group_by(under_way.c.service).subquery()
+    of_service = select(AttemptRow.service, func.count().label("busy")).where(UNDER_WAY)
+    busy = of_service.group_by(AttemptRow.service).subquery()
     turn = func.row_number().over(partition_by=(_WORK.c.rank, _WORK.c.service), order_by=_WORK.c.created_at)
     line = select(_WORK, turn.label("turn")).where(WAITS).subquery()
     return (

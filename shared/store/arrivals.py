@@ -155,9 +155,12 @@ _ALERT: Final = (
     "identity", "incident_id", "fingerprint", "firing", "title", "severity", "starts_at", "ends_at", "received_at",
     "last_received_at", "deliveries", "labels", "annotations", "errors",
 )  # fmt: skip
-_ATTEMPT: Final = {"incident_id": "{id}", "number": "1", "created_at": "{moment}"} | dict.fromkeys(
-    ("fact_count", "input_tokens", "output_tokens", "cached_tokens", "calls"), "0"
-)
+_ATTEMPT: Final = {
+    "incident_id": "{id}",
+    "number": "1",
+    "created_at": "{moment}",
+    "service": "{service}",
+} | dict.fromkeys(("fact_count", "input_tokens", "output_tokens", "cached_tokens", "calls"), "0")
 """The first attempt of an incident, in SQL."""
 _WORK: Final = {
     "id": "{id} || '.1.investigate'", "incident_id": "{id}", "attempt": "1", "kind": "'investigate'", "subject": "''",

@@ -342,7 +342,7 @@ def _cancel(session: Session, row: IncidentRow, moment: datetime) -> None:
 
 
 def _start_attempt(session: Session, row: IncidentRow, moment: datetime) -> str:
-    session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment))
+    session.add(AttemptRow(incident_id=row.id, number=row.attempt, created_at=moment, service=row.service))
     turn = Turn(Severity(row.severity).rank, row.service)
     opened = work_row(row.id, row.attempt, "investigate", moment=moment, turn=turn)
     (work_id,) = open_work(Transaction.of(session), [opened])

@@ -48,9 +48,9 @@ FROM generate_series(1, :all) n
 """
 _ATTEMPT = """
 INSERT INTO attempts (incident_id, number, created_at, admitted_at, started_at, brief_at, finished_at, outcome,
-    fact_count, pending_sources, input_tokens, output_tokens, cached_tokens, calls)
+    fact_count, pending_sources, input_tokens, output_tokens, cached_tokens, calls, service)
 SELECT id, 1, received_at, finished_at, finished_at, finished_at, finished_at,
-    CASE WHEN finished_at IS NOT NULL THEN 'done' END, 0, 0, 0, 0, 0, 1
+    CASE WHEN finished_at IS NOT NULL THEN 'done' END, 0, 0, 0, 0, 0, 1, service
 FROM incidents
 """
 _WORK = """

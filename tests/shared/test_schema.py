@@ -93,6 +93,10 @@ def test_what_waits_while_the_line_gets_its_order_keeps_its_turn(empty: Database
         session.execute(text("UPDATE attempts SET finished_at = NULL, admitted_at = NULL"))
         session.execute(text("UPDATE work SET state = 'waiting', kind = 'investigate'"))
     schema.upgrade(empty)
+    with empty.reading() as session:
+        assert {*session.execute(text("SELECT incident_id, service FROM attempts"))} == {
+            (each, each) for each in severities
+        }
     assert admission.admit(empty, len(severities)) == ("critical", "high", "unknown", "info")
 
 
