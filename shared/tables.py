@@ -135,7 +135,7 @@ class AttemptRow(Base):
     cost_usd: Mapped[float | None] = mapped_column(Float)
     calls: Mapped[int] = mapped_column(Integer, default=0)
     service: Mapped[str] = mapped_column(String(128), default="", server_default="")
-    """Whose turn it takes: as its alerts name it, whatever the catalog makes of that."""
+    """Whose turn it takes, by the name that the incident had when it was asked for: the catalog may know another."""
 
 
 class FactRow(Base):
