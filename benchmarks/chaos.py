@@ -52,10 +52,12 @@ class Size:
     """How long alerts come in and things break."""
     patience: float
     """Seconds after the last fault until what is unfinished counts as lost."""
+    thinks: float
+    """Seconds that the model takes. What is killed a few times only shall have work in hand."""
 
 
-QUICK: Final = Size(alerts=120, services=40, seconds=18, patience=75)
-FULL: Final = Size(alerts=1_000, services=200, seconds=360, patience=300)
+QUICK: Final = Size(alerts=120, services=40, seconds=18, patience=75, thinks=1.5)
+FULL: Final = Size(alerts=1_000, services=200, seconds=360, patience=300, thinks=0.0)
 STRANDED_PATIENCE: Final = 20.0
 """Seconds of patience where nobody sweeps: what then lies about lies for ever."""
 
@@ -195,7 +197,7 @@ def run(seed: int, size: Size, quick: bool, reconciler: bool = True) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix="whydown-chaos-"))
     try:
         with (
-            surroundings(folder / "catalog", size.services) as around,
+            surroundings(folder / "catalog", size.services, size.thinks) as around,
             Production(folder / "whydown", around.settings(), reconciler) as production,
         ):
             _say(f"started after {time.monotonic() - began:.0f} s; alerts come in and things break")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Surroundings:
         }
 
     @classmethod
-    def made(cls, folder: Path, services: int, around: ExitStack) -> Self:
+    def made(cls, folder: Path, services: int, thinks: float, around: ExitStack) -> Self:
         """Everything started; `around` ends it."""
         _write_catalog(folder, services)
         pushes: list[Push] = []
@@ -111,15 +112,21 @@ class Surroundings:
             pushes.append(Push(asked.headers["webhook-id"], diagnosis))
             return Reply(status=204)
 
-        loki, model, callback = (around.enter_context(StandIn(respond)) for respond in (_loki, sensible, take))
+        def think(asked: Asked) -> Reply:
+            time.sleep(thinks)
+            return sensible(asked)
+
+        loki, model, callback = (around.enter_context(StandIn(respond)) for respond in (_loki, think, take))
         return cls(folder, loki, Breakable(model), Breakable(callback), pushes)
 
 
 @contextmanager
-def surroundings(folder: Path, services: int) -> Iterator[Surroundings]:
-    """Everything around a Whydown that looks after so many services, laid out in `folder`."""
+def surroundings(folder: Path, services: int, thinks: float = 0.0) -> Iterator[Surroundings]:
+    """Everything around a Whydown that looks after so many services, laid out in `folder`. The model `thinks` for so
+    many seconds.
+    """
     with ExitStack() as around:
-        yield Surroundings.made(folder, services, around)
+        yield Surroundings.made(folder, services, thinks, around)
 
 
 def service_name(number: int) -> str:
