@@ -35,7 +35,7 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
     with database.transaction() as transaction:
         if not database.is_sqlite:  # SQLite's writers come one at a time anyway
             transaction.plain(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        (under_way,) = transaction.one(_COUNT_UNDER_WAY, {})
+        (under_way,) = transaction.one(COUNT_UNDER_WAY, {})
         if under_way >= most:
             return ()
         admitted = []
@@ -107,7 +107,8 @@ _ADMITTED: Final = (
     .values(admitted_at=bindparam("moment", type_=UtcDateTime))
 )
 _IN_LINE: Final = select(func.count()).select_from(select(_WORK.c.id).where(WAITS).limit(bindparam("most")).subquery())
-_COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(UNDER_WAY)
+COUNT_UNDER_WAY: Final = select(func.count()).select_from(AttemptRow).where(UNDER_WAY)
+"""How many attempts were admitted and are not over."""
 _MINE: Final = aliased(WorkRow)
 _BEFORE: Final = select(
     select(func.count()).where(WAITS, WorkRow.rank < _MINE.rank).scalar_subquery(),

@@ -17,7 +17,6 @@ from shared.store import admission
 from shared.tables import (
     IN_HAND,
     IS_PUSH,
-    UNDER_WAY,
     WAITS,
     AttemptRow,
     CoverageRow,
@@ -120,7 +119,7 @@ def under_way(database: Database) -> int:
 
 
 def _under_way(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(AttemptRow).where(UNDER_WAY)) or 0
+    return session.scalar(admission.COUNT_UNDER_WAY) or 0
 
 
 def _counted(session: Session, column: InstrumentedAttribute[str]) -> dict[str, int]:

@@ -100,6 +100,17 @@ def test_what_waits_while_the_line_gets_its_order_keeps_its_turn(empty: Database
     assert admission.admit(empty, len(severities)) == ("critical", "high", "unknown", "info")
 
 
+def test_indexes_that_were_left_half_way_are_made_by_another_try(empty: Database) -> None:
+    schema.upgrade(empty)
+    with empty.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0013'"))
+        session.execute(text("DROP INDEX ix_work_in_hand"))
+        session.execute(text("CREATE INDEX ix_work_kind ON work (kind)"))
+    schema.upgrade(empty)
+    with empty.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
 def _to(database: Database, revision: str) -> None:
     schema._run(database, lambda config: command.upgrade(config, revision))
 
