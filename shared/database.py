@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from shared.moment import utc
+from shared.moment import Deadline, utc
 from shared.transaction import Transaction, as_sqlalchemy_has_it
 
 
@@ -242,12 +243,16 @@ def _try_connections(engine: Engine, trusted_seconds: float) -> None:
                 raise InvalidatePoolError from ended  # the others were ended too; this one is made anew
 
 
+_SQLITE_SECONDS: Final = 30.0
+"""So long a connection waits for others to be done with the file."""
+
+_LOG_PAUSE_SECONDS: Final = 0.01
+
 _PRAGMAS: Final = (
-    "journal_mode=WAL",
     "synchronous=FULL",
     # Pages, of which an alert writes some twenty: whoever fills the log up waits for it to be written back.
     "wal_autocheckpoint=4000",
-    "busy_timeout=30000",
+    f"busy_timeout={_SQLITE_SECONDS * 1000:.0f}",
     "foreign_keys=ON",
 )
 
@@ -256,12 +261,13 @@ def _sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True, paramstyle="named")
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_SECONDS}, hide_parameters=True, paramstyle="named")
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
+        _keep_a_log(cursor)
         for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -272,3 +278,19 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _keep_a_log(cursor: Any) -> None:
+    """Turns the file to write-ahead logging, where it is not yet. For that alone SQLite does not wait until others have
+    left a new file, whatever the timeout; and what is started together opens it together.
+    """
+    deadline = Deadline.after(_SQLITE_SECONDS)
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as failure:
+            if failure.sqlite_errorcode != sqlite3.SQLITE_BUSY or deadline.passed():
+                raise
+            time.sleep(_LOG_PAUSE_SECONDS)
+        else:
+            return

@@ -1,9 +1,12 @@
-"""Connections that outlive their server."""
+"""Connections: those that outlive their server, those that are opened at once, those that are kept."""
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,23 @@ def test_a_server_that_is_not_there_is_away_for_the_driver_too() -> None:
     with pytest.raises(OperationalError) as failure, database.driver():
         pass
     assert is_away(failure.value)
+    database.close()
+
+
+def test_a_new_file_is_opened_while_another_writes_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    database = Database(f"sqlite:///{path}")
+
+    def opened() -> str:
+        with database.reading() as session:
+            return str(session.scalar(text("PRAGMA journal_mode")))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("BEGIN IMMEDIATE")
+        mode = threads.submit(opened)
+        assert not futures.wait([mode], timeout=0.5).done, "nobody can turn a file to a log that is written meanwhile"
+        other.execute("COMMIT")
+        assert mode.result(timeout=20) == "wal"
     database.close()
 
 
