@@ -69,6 +69,7 @@ def _ask(name: str, probe: Probe, deadline: Deadline) -> Finding:
     except (WhydownError, UnknownName, SourceFailure, ModelFailure, PushFailure, DeadlineExceeded) as failure:
         detail = str(failure)
     except Exception as failure:  # noqa: BLE001 - a doctor that dies of one patient helps none
-        detail = f"{type(failure).__name__}: {failure}"
+        first_line = str(failure).partition("\n")[0]  # a database's failures go on with the statement
+        detail = f"{type(failure).__name__}: {first_line}"
     # A server's answer may quote what it was asked with.
     return Finding(state, name, redactor().text(detail), round((time.monotonic() - began) * 1000))

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from kombu.exceptions import OperationalError as QueueAway
 from redis import RedisError
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import schema, task_queue
 from shared.database import Database
@@ -102,7 +104,10 @@ def _queue(deadline: Deadline) -> str:
 
 
 def _workers(_deadline: Deadline) -> str:
-    answers = celery_app.control.ping(timeout=2.0)
+    try:
+        answers = celery_app.control.ping(timeout=2.0)
+    except QueueAway:
+        raise WhydownError("they cannot be asked without the queue") from None
     if not answers:
         raise WhydownError("none answers: start `whydown up` or `whydown worker`")
     return ", ".join(sorted(name for answer in answers for name in answer))
@@ -110,7 +115,11 @@ def _workers(_deadline: Deadline) -> str:
 
 def _beat(_deadline: Deadline) -> str:
     with _opened() as database:
-        last = installation.last_reconciled(database)
+        try:
+            last = installation.last_reconciled(database)
+        except SQLAlchemyError:
+            schema.check(database)  # says what to do, where the schema is the reason
+            raise
     silent = None if last is None else (now() - last).total_seconds()
     if silent is None or silent > SILENT_SECONDS:
         since = "was never done" if silent is None else f"was last done {silent:.0f} s ago"

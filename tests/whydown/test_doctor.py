@@ -48,7 +48,11 @@ def raising(problem: Exception) -> Probe:
         (raising(ModelFailure("no such model", "unavailable")), "FAIL", "no such model"),
         (raising(ConfigurationError("LOKI_URL: no URL")), "FAIL", "LOKI_URL: no URL"),
         (raising(DeadlineExceeded("no answer")), "FAIL", "no answer"),
-        (raising(ZeroDivisionError("division by zero")), "FAIL", "ZeroDivisionError: division by zero"),
+        (
+            raising(ZeroDivisionError("division by zero\n[SQL: SELECT 1]")),
+            "FAIL",
+            "ZeroDivisionError: division by zero",
+        ),
     ],
 )
 def test_what_is_said_of_a_probe(probe: Probe, state: str, detail: str) -> None:
@@ -192,8 +196,10 @@ def test_without_anything_running_it_says_what_to_start(tmp_path_factory: pytest
     assert lines["migrations"].startswith("FAIL")
     assert "run `whydown migrate`" in lines["migrations"]
     assert lines["beat"].startswith("FAIL")
+    assert "run `whydown migrate`" in lines["beat"]
     assert lines["queue"].startswith("FAIL")
     assert lines["workers"].startswith("FAIL")
+    assert "cannot be asked without the queue" in lines["workers"]
     assert lines["model"].startswith("-    model")
     assert "set WHYDOWN_AI_ENDPOINT" in lines["model"]
     assert lines["logs.loki"].startswith("-    logs.loki")
