@@ -12,9 +12,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Boolean, ColumnElement, Dialect, Executable, String, bindparam
 from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 Values = Mapping[str, Any]
@@ -42,6 +45,32 @@ class Insertion:
     table: type[DeclarativeBase]
     rows: Sequence[Values]
     taken: Taken | None = None
+
+
+def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Whether a column's value is in a list, however long: `listed` makes one parameter of it, of that name."""
+    return column.op("IN", is_comparison=True, return_type=Boolean())(_Elements(bindparam(name, type_=String)))
+
+
+def listed(values: Sequence[str]) -> str:
+    """A list as `among` takes it."""
+    return json.dumps(values)
+
+
+class _Elements(FunctionElement[str]):
+    """Those of a list that is one parameter. Each engine has a function of its own for them."""
+
+    inherit_cache = True
+
+
+@compiles(_Elements, "sqlite")
+def _elements_on_sqlite(elements: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(elements.clauses, **options)}))"  # noqa: S608  names of ours
+
+
+@compiles(_Elements, "postgresql")
+def _elements_on_postgresql(elements: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT json_array_elements_text({compiler.process(elements.clauses, **options)}::json))"
 
 
 class Transaction:

@@ -21,6 +21,7 @@ from shared.known_services import remember
 from shared.moment import now
 from shared.store.work import UNPUBLISHED
 from shared.tables import UNDER_WAY, WAITS, AttemptRow, WorkRow
+from shared.transaction import among, listed
 
 _LOCK: Final = 0x77687964
 """The advisory lock of admission on PostgreSQL: any constant of our own."""
@@ -38,14 +39,17 @@ def admit(database: Database, most: int) -> tuple[str, ...]:
         (under_way,) = transaction.one(COUNT_UNDER_WAY, {})
         if under_way >= most:
             return ()
-        admitted = []
-        for work_id, incident_id, attempt, service in transaction.rows(_in_turn(), {"free": most - under_way}):
-            # Not what was cancelled meanwhile.
-            if transaction.count(_ADMITTED_WORK, {"chosen": work_id, "due": moment + UNPUBLISHED}):
-                transaction.count(_ADMITTED, {"incident": incident_id, "current": attempt, "moment": moment})
-                remember(incident_id, service)
-                admitted.append(str(work_id))
-    return tuple(admitted)
+        first = transaction.rows(_in_turn(), {"free": most - under_way})
+        if not first:
+            return ()
+        chosen = listed([work_id for work_id, *_ in first])
+        # Not what was cancelled meanwhile, nor what somebody cancels or hastens right now: its turn comes another time.
+        begun = {work_id for (work_id,) in transaction.rows(_BEGUN, {"chosen": chosen, "due": moment + UNPUBLISHED})}
+        transaction.count(_ADMITTED, {"begun": listed(list(begun)), "moment": moment})
+    admitted = [(work_id, incident_id, service) for work_id, incident_id, service in first if work_id in begun]
+    for _, incident_id, service in admitted:
+        remember(incident_id, service)
+    return tuple(work_id for work_id, *_ in admitted)
 
 
 def place(session: Session, incident_id: str) -> QueuePlace | None:
@@ -96,14 +100,19 @@ def backlog(session: Session) -> Backlog:
 
 
 _WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
-_ADMITTED_WORK: Final = (
+_FREE: Final = (
+    select(_WORK.c.id).where(among(_WORK.c.id, "chosen"), _WORK.c.state == "waiting").with_for_update(skip_locked=True)
+)
+_BEGUN: Final = (
     update(_WORK)
-    .where(_WORK.c.id == bindparam("chosen"), _WORK.c.state == "waiting")
+    .where(_WORK.c.id.in_(_FREE))
     .values(state="pending", due_at=bindparam("due", type_=UtcDateTime))
+    .returning(_WORK.c.id)
 )
 _ADMITTED: Final = (
     update(_ATTEMPTS)
-    .where(_ATTEMPTS.c.incident_id == bindparam("incident"), _ATTEMPTS.c.number == bindparam("current"))
+    .where(_ATTEMPTS.c.incident_id == _WORK.c.incident_id, _ATTEMPTS.c.number == _WORK.c.attempt)
+    .where(among(_WORK.c.id, "begun"))
     .values(admitted_at=bindparam("moment", type_=UtcDateTime))
 )
 _IN_LINE: Final = select(func.count()).select_from(select(_WORK.c.id).where(WAITS).limit(bindparam("most")).subquery())
@@ -120,14 +129,14 @@ _BEFORE: Final = select(
 
 
 @cache
-def _in_turn() -> Select[str, str, int, str]:
+def _in_turn() -> Select[str, str, str]:
     """So much waiting work as is `free`, in the order in which it is admitted."""
     of_service = select(AttemptRow.service, func.count().label("busy")).where(UNDER_WAY)
     busy = of_service.group_by(AttemptRow.service).subquery()
     turn = func.row_number().over(partition_by=(_WORK.c.rank, _WORK.c.service), order_by=_WORK.c.created_at)
     line = select(_WORK, turn.label("turn")).where(WAITS).subquery()
     return (
-        select(line.c.id, line.c.incident_id, line.c.attempt, line.c.service)
+        select(line.c.id, line.c.incident_id, line.c.service)
         .outerjoin(busy, busy.c.service == line.c.service)
         .order_by(line.c.rank, line.c.turn + func.coalesce(busy.c.busy, 0), line.c.created_at, line.c.id)
         .limit(bindparam("free"))

@@ -15,7 +15,7 @@ from shared.database import Database
 from shared.store import admission, endings, intake, reading, work
 from shared.store.intake import ManualRequest
 from shared.store.reading import Filters
-from shared.tables import IncidentRow, WorkRow
+from shared.tables import AttemptRow, Base, IncidentRow, WorkRow
 
 
 def opened(database: Database, service: str, severity: Severity = Severity.WARNING) -> str:
@@ -79,6 +79,21 @@ def test_many_workers_at_once_keep_the_bound(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         admitted = [each for ids in pool.map(lambda _: admission.admit(database, 7), range(16)) for each in ids]
     assert len(admitted) == len(set(admitted)) == 7
+
+
+def test_what_is_being_cancelled_holds_up_nobody(postgres_url: str) -> None:
+    """On SQLite writers come one at a time."""
+    database = Database(postgres_url)
+    Base.metadata.create_all(database.engine)
+    ids = [opened(database, f"s{n}") for n in range(3)]
+    with database.writing() as session:
+        session.execute(update(WorkRow).where(WorkRow.id == ids[0]).values(state="cancelled"))
+        assert admission.admit(database, 2) == (ids[1],), "the first two were looked at, and one was free"
+    assert admission.admit(database, 2) == (ids[2],)
+    with database.reading() as session:
+        admitted = select(AttemptRow.incident_id).where(AttemptRow.admitted_at.is_not(None))
+        assert set(session.scalars(admitted)) == {work_id.partition(".")[0] for work_id in ids[1:]}
+    database.close()
 
 
 def test_an_estimate_is_made_from_what_was_finished_lately(database: Database) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from shared.database import Database, UtcDateTime, is_away
 from shared.incident import Status
 from shared.tables import AttemptRow, Base, CoverageRow, FactRow, IncidentRow, InstallationRow
-from shared.transaction import Change, Insertion, Transaction
+from shared.transaction import Change, Insertion, Transaction, among, listed
 from tests.postgres import PostgresServer
 
 MOMENT = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
@@ -101,6 +101,16 @@ def test_values_are_what_they_are_by_sqlalchemy(database: Database) -> None:
             assert (row.started_at, row.scope, row.outcome) == (MOMENT, found, "done")
             unset = select(AttemptRow.number).where(AttemptRow.scope.is_(None))
             assert (session.scalar(unset) is not None) == (found is None), "no value is no JSON"
+
+
+@pytest.mark.parametrize("wanted", [[], ["a"], ["b", 'it\'s, "so" \\ é', "missing"], [f"n{n}" for n in range(2_000)]])
+def test_a_list_is_one_value_however_long_it_is(wanted: list[str], database: Database) -> None:
+    names = ["a", "b", 'it\'s, "so" \\ é', "n7"]
+    found = select(INSTALLED.c.name).where(among(INSTALLED.c.name, "wanted")).order_by(INSTALLED.c.name)
+    with database.transaction() as transaction:
+        transaction.insert(InstallationRow, [{"name": name, "value": "1"} for name in names])
+        rows = transaction.rows(found, {"wanted": listed(wanted)})
+    assert [name for (name,) in rows] == [name for name in names if name in wanted]
 
 
 def test_a_row_whose_key_is_taken_is_refused_kept_or_replaced(database: Database) -> None:
