@@ -247,6 +247,8 @@ _SQLITE_SECONDS: Final = 30.0
 """So long a connection waits for others to be done with the file."""
 
 _LOG_PAUSE_SECONDS: Final = 0.01
+_PRIMARY: Final = 0xFF
+"""The bits of an error's code that say what it is; the others say more about it: https://www.sqlite.org/rescode.html."""
 
 _PRAGMAS: Final = (
     "synchronous=FULL",
@@ -289,7 +291,7 @@ def _keep_a_log(cursor: Any) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as failure:
-            if failure.sqlite_errorcode != sqlite3.SQLITE_BUSY or deadline.passed():
+            if failure.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY or deadline.passed():
                 raise
             time.sleep(_LOG_PAUSE_SECONDS)
         else:
