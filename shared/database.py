@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from shared.moment import Deadline, utc
-from shared.transaction import Transaction, as_sqlalchemy_has_it
+from shared.transaction import Change, Insertion, Transaction, as_sqlalchemy_has_it
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -91,6 +91,17 @@ class Database:
                 connection.execute("BEGIN IMMEDIATE")  # PostgreSQL's driver begins by itself
             yield Transaction(connection, self.engine.dialect)
             connection.commit()  # what is not committed is rolled back where the connection is kept
+
+    def together(self, *changes: Change | Insertion) -> None:
+        """`Transaction.together`, as a transaction of its own. On PostgreSQL one statement is one by itself: to begin
+        and to end it would cost as much as two more. So what is required comes first, and of that only the last may
+        change anything: where it finds no row, nothing is to be taken back.
+        """
+        required = [change for change in changes if isinstance(change, Change) and change.otherwise is not None]
+        if changes[: len(required)] != tuple(required) or any(each.statement.is_dml for each in required[:-1]):
+            raise ValueError("what is required comes first, and of that only the last may change anything")
+        with self.transaction() if self.is_sqlite else self.looking() as transaction:
+            transaction.together(*changes)
 
     @contextmanager
     def looking(self) -> Iterator[Transaction]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Boolean, ColumnElement, Dialect, Executable, String, bindparam
+from sqlalchemy import Boolean, ColumnElement, Dialect, Executable, Select, String, Update, bindparam, literal_column
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -32,10 +32,10 @@ _MOST_STATEMENTS: Final = 500
 class Change:
     """A statement that changes or locks rows and whose own rows nobody wants, to be run with others."""
 
-    statement: Executable
+    statement: Update | Select[Any]
     values: Values
     otherwise: Exception | None = None
-    """Raised when there is no such row."""
+    """Raised when there is no such row: then nothing that comes after it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,13 @@ class Transaction:
         statement on PostgreSQL, where each by itself costs its way there and back. Raises what one of them requires.
         """
         made = [each for each in changes if isinstance(each, Change) or each.rows]
-        parts = [self._part(each) for each in made]
-        if self._dialect.name == "sqlite" or len(parts) < 2:
-            for change, part in zip(made, parts, strict=True):
-                self._run(*part)
+        if self._dialect.name == "sqlite" or len(made) < 2:
+            for change in made:
+                self._run(*self._part(change))
                 # Of what a query finds, SQLite's driver does not say how much it is.
                 _check(change, len(self._cursor.fetchall()) if self._cursor.description else self._cursor.rowcount)
             return
+        parts = [self._part(each, required) for each, required in zip(made, _required(made), strict=True)]
         values = {f"{place}.{name}": value for place, (_, bound) in enumerate(parts) for name, value in bound.items()}
         self._run(_united(tuple(text for text, _ in parts)), values)
         for change, count in zip(made, self._cursor.fetchone(), strict=True):
@@ -144,12 +144,12 @@ class Transaction:
         """Rolls back what was done so far."""
         self._cursor.connection.rollback()
 
-    def _part(self, change: Change | Insertion) -> tuple[str, Any]:
-        """Its text and its values, as `_run` takes them."""
+    def _part(self, change: Change | Insertion, required: tuple[int, ...] = ()) -> tuple[str, Any]:
+        """Its text and its values, as `_run` takes them; `required` are the parts without which it is not made."""
         if isinstance(change, Insertion):
-            insert = _insert(change.table, tuple(change.rows[0]), change.taken, self._dialect)
+            insert = _insert(change.table, tuple(change.rows[0]), change.taken, self._dialect, required)
             return insert.text, insert.bound(change.rows)
-        compiled = _compiled(change.statement, self._dialect)
+        compiled = _compiled(_provided(change.statement, required), self._dialect)
         return compiled.text, compiled.bound(change.values)
 
     def _run(self, text: str, values: Any) -> None:
@@ -249,7 +249,13 @@ class _Insert:
 
 
 @lru_cache(_MOST_STATEMENTS)
-def _insert(table: type[DeclarativeBase], names: tuple[str, ...], taken: Taken | None, dialect: Dialect) -> _Insert:
+def _insert(
+    table: type[DeclarativeBase],
+    names: tuple[str, ...],
+    taken: Taken | None,
+    dialect: Dialect,
+    required: tuple[int, ...] = (),
+) -> _Insert:
     columns, key = table.__table__.columns, [column.name for column in table.__table__.primary_key]
     into = f"INSERT INTO {table.__tablename__} ({', '.join(names)})"
     if taken == "kept":
@@ -263,7 +269,26 @@ def _insert(table: type[DeclarativeBase], names: tuple[str, ...], taken: Taken |
         converts = {name: _implementation(columns[name].type, dialect).bind_processor(dialect) for name in names}
         return _Insert(f"{into} VALUES (:{', :'.join(names)}){conflict}", converts)
     given = f"json_populate_recordset(NULL::{table.__tablename__}, %(rows)s)"
-    return _Insert(f"{into} SELECT {', '.join(names)} FROM {given}{conflict}", None)  # noqa: S608  names of ours
+    provided = f" WHERE {' AND '.join(map(_found, required))}" if required else ""
+    return _Insert(f"{into} SELECT {', '.join(names)} FROM {given}{provided}{conflict}", None)  # noqa: S608  names of ours
+
+
+def _required(made: Sequence[Change | Insertion]) -> Iterator[tuple[int, ...]]:
+    """For each change the places of those before it that must find a row."""
+    required: tuple[int, ...] = ()
+    for place, change in enumerate(made):
+        yield required
+        if isinstance(change, Change) and change.otherwise is not None:
+            required = (*required, place)
+
+
+@lru_cache(_MOST_STATEMENTS)
+def _provided(statement: Update | Select[Any], required: tuple[int, ...]) -> Executable:
+    return statement.where(*(literal_column(_found(place), Boolean()) for place in required)) if required else statement
+
+
+def _found(place: int) -> str:
+    return f"EXISTS (SELECT FROM part_{place})"
 
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")

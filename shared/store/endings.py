@@ -1,5 +1,5 @@
-"""The end of an attempt: its one diagnosis, or why there is none. Each function is one transaction, which opens the
-pushes that tell of it too.
+"""The end of an attempt: its one diagnosis, or why there is none. Each is one transaction, which opens the pushes that
+tell of it too.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from shared.moment import now
 from shared.store import pushes
 from shared.store.covering import awakened
 from shared.store.findings import ATTEMPTS, OF_ATTEMPT, add, key_of, lines, showing
-from shared.store.work import Claim, completion
-from shared.transaction import Change, Transaction
+from shared.store.work import Claim, completion, ids, opening
+from shared.transaction import Change, Insertion
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,8 @@ def conclude(database: Database, claim: Claim, conclusion: Conclusion) -> tuple[
         "cost_usd": usage.cost_usd,
         "calls": usage.calls,
     }
-    with database.transaction() as transaction:
-        add(transaction, claim, conclusion.facts)
-        transaction.together(
-            completion(claim),
-            Change(_CONCLUDED, values),
-            showing(claim, status=Status.DONE, finished_at=moment),
-        )
-        return _told(transaction, claim, conclusion.recipients, moment)
+    changes = (Change(_CONCLUDED, values), showing(claim, status=Status.DONE, finished_at=moment))
+    return _over(database, claim, changes, conclusion.recipients, moment, facts=conclusion.facts)
 
 
 def skip(
@@ -101,19 +95,35 @@ def _end(
 ) -> tuple[str, ...]:
     moment = now()
     error = detail if status == Status.FAILED else None
-    with database.transaction() as transaction:
-        transaction.together(
-            completion(claim, error=error),
-            lines(claim, coverage),
-            Change(_ENDED, {**key_of(claim), "moment": moment, "end": status, "reason": error}),
-            showing(claim, status=status, finished_at=moment, detail=detail, closest=list(closest)),
-        )
-        return _told(transaction, claim, recipients, moment)
+    changes = (
+        lines(claim, coverage),
+        Change(_ENDED, {**key_of(claim), "moment": moment, "end": status, "reason": error}),
+        showing(claim, status=status, finished_at=moment, detail=detail, closest=list(closest)),
+    )
+    return _over(database, claim, changes, recipients, moment, error=error)
 
 
-def _told(transaction: Transaction, claim: Claim, recipients: Sequence[str], moment: datetime) -> tuple[str, ...]:
-    opened = pushes.open_results(transaction, claim, recipients, moment)
-    return (*opened, *awakened(transaction, claim.incident_id))
+def _over(
+    database: Database,
+    claim: Claim,
+    changes: Sequence[Change | Insertion],
+    recipients: Sequence[str],
+    moment: datetime,
+    *,
+    error: str | None = None,
+    facts: Sequence[Fact] = (),
+) -> tuple[str, ...]:
+    pushed = pushes.of_result(claim, recipients, moment)
+    changes = (completion(claim, error), *changes, opening(pushed))
+    if facts:
+        with database.transaction() as transaction:
+            add(transaction, claim, facts)
+            transaction.together(*changes)
+    else:
+        database.together(*changes)
+    # Those who wait for the diagnosis see it by now. Should nobody come to tell them, the sweep does.
+    with database.looking() as look:
+        return (*ids(pushed), *awakened(look, claim.incident_id))
 
 
 # Built once: SQLAlchemy takes longer to build a statement than to run it.

@@ -17,7 +17,7 @@ from shared.incident import Brief, Coverage, Fact, Link, Status
 from shared.moment import now
 from shared.store import pushes
 from shared.store.beginnings import TOLD, Reported, told
-from shared.store.work import Claim, Fenced, GoingOn, completion, hold, ids, next_rows, opening, possession
+from shared.store.work import Claim, GoingOn, completion, ids, next_rows, opening, possession
 from shared.tables import UNDER_WAY, AttemptRow, CoverageRow, FactRow, IncidentRow, SignatureRow
 from shared.transaction import Change, Insertion, Transaction
 
@@ -52,7 +52,7 @@ class Recollection:
 
     line: Coverage
     facts: tuple[Fact, ...] = ()
-    """What was found; numbered on from what was gathered."""
+    """What was found; numbered on from all that was gathered."""
     signatures: tuple[str, ...] = ()
     """Keys of what this incident showed itself, for those to come."""
     started_at: datetime | None = None
@@ -95,22 +95,23 @@ def resolve(
     }
     shown: dict[str, Any] = {"service": resolution.service, "entity_ref": resolution.entity_ref}
     opened = next_rows(claim, "gather", sources, moment, going_on) if sources else _diagnosis(claim, moment, going_on)
-    with database.transaction() as transaction:
-        found = transaction.row(_RESOLVED, values)
-        if found is None:
-            raise Fenced(claim.work_id)
-        if resolution.links:
-            (before,) = transaction.one(_LINKS, {"incident": claim.incident_id})
-            links = {link["url"]: link for link in [*before, *(link.wire() for link in resolution.links)]}
-            shown["links"] = list(links.values())
-        transaction.together(
-            completion(claim),
-            _numbered(claim, found[0], resolution.facts),
-            lines(claim, resolution.coverage),
-            showing(claim, **shown),
-            opening(opened),
-        )
+    if resolution.links:
+        shown["links"] = _with_links(database, claim, resolution.links)
+    database.together(
+        completion(claim),
+        Change(_RESOLVED, values),
+        _numbered(claim, len(resolution.facts), resolution.facts),  # an attempt's first
+        lines(claim, resolution.coverage),
+        showing(claim, **shown),
+        opening(opened),
+    )
     return ids(opened)
+
+
+def _with_links(database: Database, claim: Claim, more: Sequence[Link]) -> list[Any]:
+    with database.looking() as look:
+        (before,) = look.one(_LINKS, {"incident": claim.incident_id})
+    return list({link["url"]: link for link in [*before, *(link.wire() for link in more)]}.values())
 
 
 def gathered(
@@ -159,17 +160,25 @@ def briefed(
     moment = now()
     recalled = recollection.facts if recollection else ()
     values = {**key_of(claim), "made": brief.wire(), "moment": moment, "facts": len(recalled)}
-    with database.transaction() as transaction:
-        last = transaction.row(_BRIEFED, values)
-        if last is None:
-            hold(transaction, claim)
+    changes: tuple[Change | Insertion, ...] = (
+        possession(claim),
+        Change(_BRIEFED, values, otherwise=_BriefedBefore()),
+        *(_recollected(claim, recollection) if recollection else ()),
+        showing(claim, status=Status.DIAGNOSING),
+    )
+    try:
+        if not recipients:
+            database.together(*changes)
             return ()
-        transaction.together(
-            possession(claim),
-            *(_recollected(claim, last[0], recollection) if recollection else ()),
-            showing(claim, status=Status.DIAGNOSING),
-        )
-        return pushes.open_briefs(transaction, claim.incident_id, claim.attempt, recipients, moment)
+        with database.transaction() as transaction:
+            transaction.together(*changes)
+            return pushes.open_briefs(transaction, claim.incident_id, claim.attempt, recipients, moment)
+    except _BriefedBefore:
+        return ()
+
+
+class _BriefedBefore(Exception):
+    """The attempt has the brief of all that was gathered."""
 
 
 def without_brief(database: Database, older_than: datetime, limit: int = 200) -> list[tuple[str, int, datetime]]:
@@ -225,7 +234,8 @@ def _numbered(claim: Claim, last: int, facts: Sequence[Fact]) -> Insertion:
     return Insertion(FactRow, rows)
 
 
-def _recollected(claim: Claim, last: int, recollection: Recollection) -> tuple[Insertion, ...]:
+def _recollected(claim: Claim, recollection: Recollection) -> tuple[Insertion, ...]:
+    last = int(recollection.facts[-1].id[1:]) if recollection.facts else 0
     signature = {"incident_id": claim.incident_id, "started_at": recollection.started_at}
     keys = Insertion(SignatureRow, [{**signature, "key": key} for key in recollection.signatures], "kept")
     return _numbered(claim, last, recollection.facts), lines(claim, (recollection.line,)), keys
@@ -252,9 +262,9 @@ _SO_FAR: Final = (
 _RESOLVED: Final = OF_ATTEMPT.values(
     scope=bindparam("found"),
     pending_sources=bindparam("sources"),
-    fact_count=_WITH_FACTS,
+    fact_count=bindparam("facts"),
     gathered_at=bindparam("gathered", type_=UtcDateTime),
-).returning(ATTEMPTS.c.fact_count)
+)
 _ONE_LESS: Final = OF_ATTEMPT.values(
     pending_sources=ATTEMPTS.c.pending_sources - 1,
     fact_count=_WITH_FACTS,
@@ -265,9 +275,7 @@ _WITHOUT_COMPLETE_BRIEF: Final = OF_ATTEMPT.where(
     ATTEMPTS.c.finished_at.is_(None), ATTEMPTS.c.diagnosing_at.is_(None)
 ).values(brief=bindparam("made"), brief_at=func.coalesce(ATTEMPTS.c.brief_at, _MOMENT))
 _BRIEFED_EARLY: Final = _WITHOUT_COMPLETE_BRIEF
-_BRIEFED: Final = _WITHOUT_COMPLETE_BRIEF.values(diagnosing_at=_MOMENT, fact_count=_WITH_FACTS).returning(
-    ATTEMPTS.c.fact_count
-)
+_BRIEFED: Final = _WITHOUT_COMPLETE_BRIEF.values(diagnosing_at=_MOMENT, fact_count=_WITH_FACTS)
 _WITHOUT_BRIEF: Final = (
     select(ATTEMPTS.c.incident_id, ATTEMPTS.c.number, ATTEMPTS.c.started_at)
     .where(UNDER_WAY, ATTEMPTS.c.brief_at.is_(None))

@@ -76,11 +76,9 @@ def open_briefs(
     return _open(transaction, incident_id, attempt, subjects, moment)
 
 
-def open_results(
-    transaction: Transaction, claim: Claim, recipients: Iterable[str], moment: datetime
-) -> tuple[str, ...]:
-    """Opens the pushes of the end of an attempt."""
-    return _open(transaction, claim.incident_id, claim.attempt, recipients, moment)
+def of_result(claim: Claim, recipients: Iterable[str], moment: datetime) -> list[dict[str, Any]]:
+    """The work of the pushes of an attempt's end."""
+    return _rows(claim.incident_id, claim.attempt, recipients, moment)
 
 
 def open_updates(session: Session, row: IncidentRow, moment: datetime) -> tuple[str, ...]:
@@ -140,8 +138,11 @@ def put_off(database: Database, claim: Claim, pause: timedelta, reason: str) -> 
 def _open(
     transaction: Transaction, incident_id: str, attempt: int, subjects: Iterable[str], moment: datetime
 ) -> tuple[str, ...]:
-    rows = [work_row(incident_id, attempt, "deliver", subject, moment=moment) for subject in subjects]
-    return open_work(transaction, rows)
+    return open_work(transaction, _rows(incident_id, attempt, subjects, moment))
+
+
+def _rows(incident_id: str, attempt: int, subjects: Iterable[str], moment: datetime) -> list[dict[str, Any]]:
+    return [work_row(incident_id, attempt, "deliver", subject, moment=moment) for subject in subjects]
 
 
 def _pointless(transaction: Transaction, claim: Claim) -> bool:

@@ -178,6 +178,45 @@ def test_a_change_that_finds_no_row_takes_the_others_back(database: Database, mi
         assert look.row(VALUE, {"wanted": "a"}) is None
 
 
+@pytest.mark.parametrize("missing", [renamed("nobody", "2", KeyError("nobody")), held("nobody", KeyError("nobody"))])
+@pytest.mark.parametrize("before", [(), (held("a", KeyError("a")),)])
+def test_without_what_is_required_nothing_that_follows_is_done(
+    database: Database, missing: Change, before: tuple[Change, ...]
+) -> None:
+    incident(database)
+    line = {"incident_id": "id", "attempt": 1, "source": "a", "status": "timeout", "items": 0}
+    some = Insertion(InstallationRow, [{"name": "a", "value": "1"}, {"name": "b", "value": "1"}])
+    database.together(some, Insertion(CoverageRow, [line]))
+    follows = (
+        renamed("b", "2"),
+        Insertion(InstallationRow, [{"name": "c", "value": "1"}]),
+        Insertion(CoverageRow, [{**line, "status": "ok"}], "replaced"),
+    )
+    told = select(INSTALLED.c.name, INSTALLED.c.value).order_by(INSTALLED.c.name)
+    lines = select(CoverageRow.source, CoverageRow.status)
+    with pytest.raises(KeyError, match="nobody"):
+        database.together(*before, missing, *follows)
+    with database.looking() as look:
+        assert look.rows(told, {}) == [("a", "1"), ("b", "1")]
+        assert look.rows(lines, {}) == [("a", "timeout")]
+    database.together(*before, renamed("a", "2", KeyError("a")), *follows)
+    with database.looking() as look:
+        assert look.rows(told, {}) == [("a", "2"), ("b", "2"), ("c", "1")]
+        assert look.rows(lines, {}) == [("a", "ok")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (renamed("a", "2"), renamed("a", "3", KeyError("a"))),
+        (renamed("a", "2", KeyError("a")), held("a", KeyError("a"))),
+    ],
+)
+def test_what_would_have_to_be_taken_back_is_refused(database: Database, changes: tuple[Change, ...]) -> None:
+    with pytest.raises(ValueError, match="what is required comes first"):
+        database.together(*changes)
+
+
 def test_a_connection_that_the_server_ended_is_told_and_made_anew() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="whydown-", ignore_cleanup_errors=True) as folder,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from shared.database import Database
-from shared.incident import Coverage, CoverageStatus, Fact, Status
+from shared.incident import Brief, Coverage, CoverageStatus, Diagnosis, Fact, ProbableCause, ProducedBy, Status
 from shared.moment import now
 from shared.store import admission, endings, findings, intake, reading, work
-from shared.store.findings import Resolution
+from shared.store.endings import Conclusion
+from shared.store.findings import Recollection, Resolution
 from shared.store.intake import ManualRequest
 from shared.store.work import Claim, Fenced
-from shared.tables import WorkRow
+from shared.tables import Base, WorkRow
+
+FACT = Fact(source="logs.a", kind="signature", text="t")
+LINE = Coverage(source="logs.a", status=CoverageStatus.OK)
+DIAGNOSIS = Diagnosis(
+    probable_cause=ProbableCause(statement="x", confidence=0.5), produced_by=ProducedBy(stage="model")
+)
 
 
 @pytest.fixture
@@ -58,6 +67,70 @@ def test_a_lost_lease_is_taken_over_and_the_late_owner_is_fenced(database: Datab
     document = reading.incident(database, taken.incident_id)
     assert document is not None
     assert document.status is Status.SKIPPED
+
+
+RECALLED = Recollection(
+    Coverage(source="memory", status=CoverageStatus.OK),
+    (Fact(id="F2", source="memory", kind="similar", text="seen before"),),
+    ("key",),
+    now(),
+)
+
+
+def _resolved(database: Database, claim: Claim) -> tuple[str, ...]:
+    return findings.resolve(database, claim, Resolution({"a": 1}, "other", None, (FACT,), (LINE,), ("logs.a",)))
+
+
+@pytest.mark.parametrize("kind", ["investigate", "gather", "diagnose"])
+def test_what_a_late_owner_stores_leaves_no_trace(database: Database, opened: str, kind: str) -> None:
+    late = _claimed(database, opened)
+    if kind != "investigate":
+        late = _claimed(database, _resolved(database, late)[0])
+    if kind == "diagnose":
+        late = _claimed(database, findings.gathered(database, late, (), LINE)[0])
+    _overdue(database)
+    _claimed(database, late.work_id)
+    before = _everything(database)
+    stores: dict[str, list[Callable[[], object]]] = {
+        "investigate": [
+            lambda: _resolved(database, late),
+            lambda: endings.skip(database, late, "over", ("a",), (LINE,)),
+        ],
+        "gather": [lambda: findings.gathered(database, late, (FACT,), LINE)],
+        "diagnose": [
+            lambda: findings.briefed(database, late, Brief(summary="s"), (), RECALLED),
+            lambda: findings.briefed(database, late, Brief(summary="s"), ("slack",), RECALLED),
+            lambda: endings.conclude(database, late, Conclusion(DIAGNOSIS, "a", recipients=("slack",))),
+            lambda: endings.conclude(database, late, Conclusion(DIAGNOSIS, "a", facts=(FACT,))),
+        ],
+    }
+    stores[kind].append(lambda: endings.fail(database, late, "too late", ("slack",)))
+    for store in stores[kind]:
+        with pytest.raises(Fenced):
+            store()
+        assert _everything(database) == before
+
+
+def test_a_brief_is_stored_once(database: Database, opened: str) -> None:
+    """Whoever takes the diagnosis over finds the brief of all that was gathered, with what was recalled."""
+    gathering = _claimed(database, _resolved(database, _claimed(database, opened))[0])
+    diagnosing = _claimed(database, findings.gathered(database, gathering, (), LINE)[0])
+    assert findings.briefed(database, diagnosing, Brief(summary="s"), (), RECALLED) == ()
+    _overdue(database)
+    taken = _claimed(database, diagnosing.work_id)
+    before = _everything(database)
+    for recipients in ((), ("slack",)):
+        assert findings.briefed(database, taken, Brief(summary="another"), recipients, RECALLED) == ()
+        assert _everything(database) == before
+    assert [fact.id for fact in findings.attempt_state(database, taken.incident_id, 1).facts] == ["F1", "F2"]
+
+
+def _everything(database: Database) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    with database.reading() as session:
+        return {
+            table.name: sorted(map(str, session.execute(select(table)).all())) for table in Base.metadata.sorted_tables
+        }
 
 
 def test_a_heartbeat_keeps_the_lease(database: Database, opened: str) -> None:
