@@ -11,7 +11,6 @@ processes instead.
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import os
@@ -22,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +32,7 @@ from sqlalchemy import func, select
 from benchmarks import command_line
 from benchmarks.consumption import Watch
 from benchmarks.faults import PROCESSES
+from benchmarks.load import Generator, post
 from benchmarks.production import Production
 from benchmarks.slow_stand_ins import write_catalog
 from benchmarks.stand_ins import service_name
@@ -166,9 +165,8 @@ def run(incidents: int, sources: Sources, seed: int, workers: int = PROCESSES) -
             _send(url, range(incidents, incidents + WARM), seed)
             _wait(database, WARM, 60)
             with Watch({**production.process_ids(), "stand-ins": answers.pid}) as watch:
-                begin, clock = time.monotonic(), now()
-                _send(url, range(incidents), seed)
-                sending = time.monotonic() - begin
+                clock = now()
+                sending = _send(url, range(incidents), seed)
                 _wait(database, incidents + WARM, PATIENCE * math.ceil(incidents / AT_ONCE) * MODEL_SECONDS)
             outcome = Outcome(
                 incidents=incidents,
@@ -233,24 +231,21 @@ def _counted(answers: subprocess.Popen[str]) -> dict[str, int]:
     return counts
 
 
-def _send(url: str, numbers: Sequence[int], seed: int) -> None:
-    """An alert of each service, in the order that the seed gives, as fast as the receiver takes them."""
+def _send(url: str, numbers: Sequence[int], seed: int) -> float:
+    """An alert of each service, in the order that the seed gives, as fast as the receiver takes them. Gives the seconds
+    that took, after all were made ready.
+    """
+    host, _, port = url.removeprefix("http://").partition(":")
     order = random.Random(seed).sample(numbers, len(numbers))
-    with ThreadPoolExecutor(SENDERS) as pool:
-        for refused in filter(None, pool.map(lambda number: _sent(url, service_name(number)), order)):
-            raise RuntimeError(f"an alert was answered with {refused}")
+    requests = [post(host, int(port), "/webhook/alert", _alert(number)) for number in order]
+    load = Generator(host, int(port)).send(iter(requests), SENDERS)
+    if load.refused:
+        raise RuntimeError(f"an alert was answered with {load.refused[0]}")
+    return load.seconds
 
 
-def _sent(url: str, service: str) -> int | None:
-    """The status of the answer when it is not 202."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-    body = json.dumps({"serviceName": service, "alertTitle": "Error rate", "severity": "high"})
-    try:
-        connection.request("POST", "/webhook/alert", body, {"Content-Type": "application/json"})
-        status = connection.getresponse().status
-    finally:
-        connection.close()
-    return None if status == 202 else status
+def _alert(number: int) -> bytes:
+    return json.dumps({"serviceName": service_name(number), "alertTitle": "Error rate", "severity": "high"}).encode()
 
 
 def _wait(database: Database, incidents: int, seconds: float) -> None:
