@@ -100,12 +100,12 @@ def backlog(session: Session) -> Backlog:
 
 
 _WORK, _ATTEMPTS = cast("Table", WorkRow.__table__), cast("Table", AttemptRow.__table__)
-_FREE: Final = (
+_UNLOCKED: Final = (
     select(_WORK.c.id).where(among(_WORK.c.id, "chosen"), _WORK.c.state == "waiting").with_for_update(skip_locked=True)
 )
 _BEGUN: Final = (
     update(_WORK)
-    .where(_WORK.c.id.in_(_FREE))
+    .where(_WORK.c.id.in_(_UNLOCKED))
     .values(state="pending", due_at=bindparam("due", type_=UtcDateTime))
     .returning(_WORK.c.id)
 )
