@@ -48,8 +48,10 @@ class Insertion:
 
 
 def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Whether a column's value is in a list, however long: `listed` makes one parameter of it, of that name."""
-    return column.op("IN", is_comparison=True, return_type=Boolean())(_Elements(bindparam(name, type_=String)))
+    """Whether a column's value is in a list, however long: `listed` makes one parameter of it, of that name. It is
+    taken apart once, and an index of the column can be used for each of its values.
+    """
+    return _Among(column, bindparam(name, type_=String))
 
 
 def listed(values: Sequence[str]) -> str:
@@ -57,20 +59,24 @@ def listed(values: Sequence[str]) -> str:
     return json.dumps(values)
 
 
-class _Elements(FunctionElement[str]):
-    """Those of a list that is one parameter. Each engine has a function of its own for them."""
+class _Among(FunctionElement[bool]):
+    """Each engine takes a list apart by a function of its own. It has no type: SQLAlchemy would have SQLite compare a
+    Boolean with 1, and then no index is used.
+    """
 
     inherit_cache = True
 
 
-@compiles(_Elements, "sqlite")
-def _elements_on_sqlite(elements: _Elements, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(SELECT value FROM json_each({compiler.process(elements.clauses, **options)}))"  # noqa: S608  names of ours
+@compiles(_Among, "sqlite")
+def _among_on_sqlite(comparison: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in comparison.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608  names of ours
 
 
-@compiles(_Elements, "postgresql")
-def _elements_on_postgresql(elements: _Elements, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(SELECT json_array_elements_text({compiler.process(elements.clauses, **options)}::json))"
+@compiles(_Among, "postgresql")
+def _among_on_postgresql(comparison: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in comparison.clauses)
+    return f"{column} = ANY (ARRAY(SELECT json_array_elements_text({values}::json)))"
 
 
 class Transaction:

@@ -163,9 +163,8 @@ def _in_order(database: Database) -> list[str]:
         work = session.scalars(select(WorkRow).order_by(WorkRow.created_at, WorkRow.id)).all()
     turns = Counter(services[row.incident_id] for row in work if row.state != "waiting")
     order = []
-    for rank in sorted({row.rank for row in work}):
-        had = turns.copy()
+    for rank in sorted({row.rank for row in work}):  # all that is more urgent is under way by then
         for row in (row for row in work if row.state == "waiting" and row.rank == rank):
-            had[services[row.incident_id]] += 1
-            order.append((rank, had[services[row.incident_id]], row.created_at, row.id))
+            turns[services[row.incident_id]] += 1
+            order.append((rank, turns[services[row.incident_id]], row.created_at, row.id))
     return [work_id for *_, work_id in sorted(order)]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Dialect, Executable, event, text
 
 from shared.alert import Alert, AlertGroup, Delivery
 from shared.database import Database
@@ -23,6 +23,7 @@ from shared.moment import now
 from shared.store import admission, arrivals, beginnings, endings, findings, intake, reading, retention, work
 from shared.store.endings import Conclusion
 from shared.store.findings import Resolution
+from shared.store.intake import ManualRequest
 from shared.store.reading import Filters
 from shared.store.work import Claim
 from shared.tables import Base
@@ -161,6 +162,53 @@ def test_no_plan_that_a_worker_has_made_once_reads_a_whole_table(seasoned: Datab
     work.sweep(seasoned)
     assert len(recorded.sent) > 20
     assert [read for read in recorded.whole_tables_for_any_values() if read[0] in FILLED] == []
+
+
+def test_admission_looks_at_each_that_waits_a_few_times_only(postgres_url: str) -> None:
+    """By plans of a worker's, made while nothing was there: a join row by row would look at all that is under way for
+    each that waits.
+    """
+    database = Database(postgres_url, planned_once=True)
+    Base.metadata.create_all(database.engine)
+    statements: dict[str, Executable] = {
+        "turns": admission._in_turn(),
+        "begun": admission._BEGUN,
+        "admitted": admission._ADMITTED,
+    }
+    with database.driver() as connection:
+        for name, statement in statements.items():
+            connection.execute(f"PREPARE {name} AS {_numbered(statement, database.engine.dialect)}")
+            connection.execute(f"EXPLAIN EXECUTE {name}({_NOTHING[name]})")
+        opened = [intake.open_manual(database, ManualRequest(service=f"s{number}", title="t")) for number in range(400)]
+        admission.admit(database, len(opened) // 4)
+        ids = json.dumps([each.work[0] for each in opened[-20:]])
+        incidents = json.dumps([each.incidents[0].id for each in opened[-20:]])
+        given = {"turns": "20", "begun": f"now(), '{ids}'", "admitted": f"now(), '{incidents}'"}
+        for name, values in given.items():
+            (plan,) = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name}({values})").fetchone()
+            looks = sum(_looks(node) for node in _nodes(plan[0]["Plan"]))
+            assert looks < 12 * len(opened), name
+    database.close()
+
+
+_NOTHING: Final = {"turns": "1", "begun": "now(), '[]'", "admitted": "now(), '[]'"}
+
+
+def _numbered(statement: Executable, dialect: Dialect) -> str:
+    """With numbers for the values that are given when it is run, in order of their first places."""
+    compiled: Any = cast("Any", statement).compile(dialect=dialect)
+    names = [name for name in re.findall(r"%\((\w+)\)s", compiled.string) if compiled.params[name] is None]
+    numbers = {name: f"${number}" for number, name in enumerate(dict.fromkeys(names), 1)}
+    return re.sub(
+        r"%\((\w+)\)s", lambda found: numbers.get(found[1]) or repr(compiled.params[found[1]]), compiled.string
+    )
+
+
+def _looks(node: dict[str, Any]) -> float:
+    """Rows that a node of a plan had in its hands."""
+    dropped = sum(count for name, count in node.items() if name.startswith("Rows Removed by"))
+    rows: float = (node["Actual Rows"] + dropped) * node["Actual Loops"]
+    return rows
 
 
 def test_on_sqlite_too_what_is_asked_of_what_is_open_goes_by_indexes(
