@@ -135,7 +135,7 @@ def _in_turn() -> Select[str, str, str]:
     """So much waiting work as is `free`, in the order in which it is admitted. A service's turns are counted from those
     of its attempts that are under way.
 
-    No join: a plan that is made once for all values joins row by row, which takes a second where thousands wait.
+    No join: a plan that was made once, while little was there, would go through all that is under way for each.
     """
     under_way = select(
         *(literal(-1).label("rank"), AttemptRow.service),
